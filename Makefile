@@ -1,0 +1,44 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3.11
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+QUICK := tests/unit tests/contracts tests/architecture -m "not slow and not cluster"
+
+.PHONY: help .venv demo test check bench down clean
+
+help:  ## this list
+	@grep -hE '^[a-z.]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 10
+
+.venv: $(INSTALLED)  ## the virtual environment, with every version as in constraints.txt
+
+$(INSTALLED): constraints.txt pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "needs Python 3.11: install it, or make PYTHON=/path/to/python3.11"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv (minutes the first time)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,postgres]'
+	@touch $@
+
+demo: $(INSTALLED)  ## start everything, train on German credit, show the result, leave all running
+	@$(BIN)/mts up --detach
+	@$(BIN)/mts train examples/german_credit.yaml --follow
+	@$(BIN)/mts status
+
+test: $(INSTALLED)  ## all tests
+	$(BIN)/pytest
+
+check: $(INSTALLED)  ## style, types, import rules and the quick tests
+	$(BIN)/ruff check --quiet
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 $(QUICK)
+
+bench: $(INSTALLED)  ## the benchmarks, with their table
+	$(BIN)/python -m benchmarks
+
+down: $(INSTALLED)  ## stop everything that was started
+	@$(BIN)/mts down
+
+clean:  ## stop everything and remove what can be made again; jobs and models stay in .mts
+	@test ! -x $(BIN)/mts || $(BIN)/mts down
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,19 @@
+"""All benchmarks, or those named: python -m benchmarks [small_jobs first_line reads long_fit]."""
+
+from __future__ import annotations
+
+import sys
+
+from benchmarks import first_line, long_fit, reads, small_jobs
+from benchmarks.report import show
+
+BENCHMARKS = {
+    "small_jobs": small_jobs.rows,
+    "first_line": first_line.rows,
+    "reads": reads.rows,
+    "long_fit": long_fit.rows,
+}
+
+if __name__ == "__main__":
+    wanted = sys.argv[1:] or list(BENCHMARKS)
+    show([row for name in wanted for row in BENCHMARKS[name]()])

@@ -1,0 +1,91 @@
+"""What the service adds to a long fit: time and peak memory against the bare library call on the same frame."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.report import Row
+from benchmarks.service import ROOT
+
+ROWS = 1_000_000
+COLUMNS = 30
+ROUNDS = 1500
+THREADS = 2
+
+BARE = """
+import json, sys, time
+import pandas as pd, xgboost as xgb
+frame = pd.read_parquet(sys.argv[1])
+y = frame.pop("y")
+begun = time.perf_counter()
+model = xgb.XGBClassifier(**json.loads(sys.argv[2]))
+model.fit(frame, y, eval_set=[(frame.iloc[:160_000], y.iloc[:160_000])], verbose=False)
+print(json.dumps({"fit_s": time.perf_counter() - begun}))
+"""
+
+
+def make_frame(path: Path) -> None:
+    """A binary problem with weak non-linear signal, so that boosting keeps going."""
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(ROWS, COLUMNS))
+    signal = values[:, 0] * values[:, 1] + np.sin(values[:, 2]) + 0.5 * values[:, 3]
+    frame = pd.DataFrame(values, columns=[f"x{i}" for i in range(COLUMNS)])
+    frame["y"] = (signal + generator.normal(size=ROWS) > 0).astype(int)
+    frame.to_parquet(path)
+
+
+def measured(command: list[str], environment: dict[str, str]) -> tuple[dict[str, Any], float]:
+    """Runs a command that prints JSON; answers that and its peak memory in MB."""
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as process:
+        assert process.stdout is not None
+        answer = process.stdout.read()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        raise RuntimeError(f"{command[:4]} ended with {process.returncode}")
+    return json.loads(answer), usage.ru_maxrss / 1024
+
+
+def rows() -> list[Row]:
+    """Measures; the bare call fits on as many rows as the job's train side has."""
+    with tempfile.TemporaryDirectory(prefix="mts-long-") as folder:
+        data, train = Path(folder) / "long.parquet", Path(folder) / "train.parquet"
+        make_frame(data)
+        pd.read_parquet(data).sample(frac=0.64, random_state=0).reset_index(drop=True).to_parquet(train)
+        params = {"n_estimators": ROUNDS, "learning_rate": 0.05, "max_depth": 6, "tree_method": "hist"}
+        spec = {
+            "name": "long",
+            "data": {"source": {"type": "file", "uri": str(data)}, "target": "y"},
+            "model": {"family": "xgboost", "params": params | {"early_stopping_rounds": 0}},
+            "resources": {"cpus_per_worker": THREADS},
+        }
+        (Path(folder) / "spec.json").write_text(json.dumps(spec))
+        environment = os.environ | {"OMP_NUM_THREADS": str(THREADS), "MTS_HOME": folder, "MTS_DATA_ROOTS": folder}
+        _, bare_mb = measured(
+            [sys.executable, "-c", BARE, str(data), json.dumps(params | {"n_jobs": THREADS})], environment
+        )
+        small, _ = measured(
+            [sys.executable, "-c", BARE, str(train), json.dumps(params | {"n_jobs": THREADS})], environment
+        )
+        ours, ours_mb = measured(
+            [sys.executable, "-m", "training", "run", str(Path(folder) / "spec.json"), "--json"], environment
+        )
+    timings = ours["timings"]
+    whole_s = sum(timings.values())
+    return [
+        Row(
+            "long fit: whole job / bare fit on the train rows", whole_s, small["fit_s"], "s", 1.05, json.dumps(timings)
+        ),
+        Row("long fit: peak memory / bare call on the frame", ours_mb, bare_mb, "MB", 1.2, f"{ROWS:,} x {COLUMNS}"),
+    ]

@@ -1,0 +1,58 @@
+"""The FastAPI application as a plain factory: no Ray, no environment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from ray_app.api import errors
+from ray_app.api.middleware import EdgeMiddleware
+from ray_app.api.routes import docs, evaluate, health, jobs, metrics, models, train
+from ray_app.api.telemetry import HttpMetrics
+from ray_app.services.assembly import Services
+from ray_app.settings import Settings
+
+ROUTERS = (train.router, jobs.router, evaluate.router, models.router, health.router, metrics.router, docs.router)
+
+
+def create_app(services: Services, settings: Settings, *, replica: str = "", answer_request_id: bool = True) -> FastAPI:
+    """The application.
+
+    Args:
+        services: what the endpoints delegate to.
+        settings: for the limit of a body.
+        replica: names this process in the metrics.
+        answer_request_id: False behind a proxy that answers X-Request-Id by itself.
+    """
+    app = FastAPI(
+        title="Model training service",
+        version=version("model-training-service"),
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=_lifespan,
+    )
+    app.state.services = services
+    app.state.metrics = HttpMetrics(replica)
+    errors.install(app)
+    app.add_middleware(
+        EdgeMiddleware,
+        metrics=app.state.metrics,
+        max_body_mb=settings.max_body_mb,
+        answer_request_id=answer_request_id,
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    warming = asyncio.create_task(app.state.services.warm_up())  # not awaited: health must not wait for the registry
+    yield
+    warming.cancel()
+    app.state.services.close()

@@ -1,0 +1,33 @@
+"""Successful responses, written by pydantic in one pass and not validated a second time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+from starlette.responses import Response
+
+from ray_app.jobs.model import Job
+
+API = "/api/v1"
+
+
+def json_response(body: BaseModel, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """The model as JSON."""
+    return Response(body.model_dump_json(), status, headers=dict(headers or {}), media_type="application/json")
+
+
+def job_location(job: Job) -> str:
+    """Where the job is read."""
+    return f"{API}/jobs/{job.id}"
+
+
+def accepted(job: Job) -> Response:
+    """202 with the job and where to follow it."""
+    return json_response(job, 202, {"Location": job_location(job)})
+
+
+def documented(body: type[BaseModel], *errors: int, success: int = 200) -> dict[int | str, dict[str, Any]]:
+    """What an endpoint answers, for the OpenAPI document; the bodies of errors are added there."""
+    return {success: {"model": body}, **{status: {"description": ""} for status in sorted({*errors, 401, 403, 503})}}

@@ -1,0 +1,42 @@
+"""Wire types of the models endpoints."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from training.spec import SpecModel
+
+Reason = Annotated[str, Field(max_length=1000)]
+
+
+class PromoteRequest(SpecModel):
+    """Makes a version the champion."""
+
+    reason: Reason = ""
+    """For the record."""
+    force: bool = False
+    """Past the gate; needs the role approver and a reason."""
+
+    @model_validator(mode="after")
+    def _forced_with_reason(self) -> Self:
+        if self.force and not self.reason.strip():
+            raise ValueError("force needs a reason")
+        return self
+
+
+class RollbackRequest(SpecModel):
+    """Makes the previous champion the champion again."""
+
+    reason: Reason = ""
+    """For the record."""
+
+
+PROMOTE_EXAMPLES: dict[str, dict[str, Any]] = {
+    "gate": {"summary": "Through the gate", "value": {"reason": "better on the hold-out rows"}},
+    "force": {"summary": "Past the gate", "value": {"force": True, "reason": "the champion leaks the target"}},
+}
+ROLLBACK_EXAMPLES: dict[str, dict[str, Any]] = {
+    "rollback": {"summary": "Back to the version before", "value": {"reason": "complaints since Monday"}}
+}

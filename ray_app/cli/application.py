@@ -1,0 +1,47 @@
+"""The commands of `mts`, put together; and the one place where an error becomes words and an exit status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from ray_app.cli import jobs, machine, models
+
+EXIT_FAILED = 1
+
+
+class Commands(TyperGroup):
+    """Shows what went wrong instead of a traceback: exit 1 for a failure, 2 (from typer) for wrong usage."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command."""
+        try:
+            return super().invoke(ctx)
+        except (typer.Exit, typer.Abort):
+            raise
+        except KeyboardInterrupt:
+            raise typer.Exit(EXIT_FAILED) from None
+        except Exception as error:
+            from ray_app.cli.problems import show
+
+            if not show(error):
+                raise
+            raise typer.Exit(EXIT_FAILED) from None
+
+
+app = typer.Typer(
+    cls=Commands, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Trains, evaluates and versions models for structured data on Ray.\n\nStart here: "
+    "mts up --detach && mts train examples/german_credit.yaml --follow",
+)  # fmt: skip
+for panel, room in (("This machine", machine), ("Jobs", jobs), ("Models", models)):
+    for name, command in room.COMMANDS.items():
+        app.command(name, rich_help_panel=panel)(command)
+
+
+def main() -> None:
+    """The entry point `mts`."""
+    app(prog_name="mts")

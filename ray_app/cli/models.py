@@ -1,0 +1,126 @@
+"""Commands about models: evaluate, models, promote, rollback."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from ray_app.cli.options import AsJson, ModelName, Reason, Url
+
+
+def evaluate(
+    name: ModelName,
+    data: Annotated[str, typer.Argument(metavar="DATA", help="CSV, Parquet or JSON lines: a path or URI.")],
+    *,
+    version: Annotated[str | None, typer.Option(help="Default: the champion.")] = None,
+    alias: Annotated[str | None, typer.Option(help="Instead of a version.")] = None,
+    slices: Annotated[list[str] | None, typer.Option("--slice", help="Also for each value of this column.")] = None,
+    bootstrap_samples: Annotated[int, typer.Option(min=0, help="0 gives no intervals.")] = 1000,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measures a registered model against data and waits for the report.
+
+    Example: mts evaluate german-credit examples/data/german_credit.csv --slice housing
+    """
+    from ray_app.cli.connection import connect
+    from ray_app.cli.follow import conclude, show_report
+    from ray_app.cli.output import print_json
+    from ray_app.jobs.model import Job
+
+    model = {"name": name, "version": version, "alias": alias}
+    spec = {
+        "model": {key: value for key, value in model.items() if value is not None},
+        "data": {"source": {"type": "file", "uri": data}},
+        "slices": slices or [],
+        "bootstrap_samples": bootstrap_samples,
+    }
+    with connect(url) as client:
+        answer = client.evaluate(spec)
+        if isinstance(answer, Job):
+            if not conclude(client.wait(answer.id), client.url, as_json=as_json):
+                raise typer.Exit(1)
+        elif as_json:
+            print_json(answer)
+        else:
+            show_report(answer)
+
+
+def models(
+    name: Annotated[str | None, typer.Argument(help="One model with all its versions.")] = None,
+    *,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Lists registered models, or the versions of one.
+
+    Example: mts models german-credit
+    """
+    from ray_app.cli.connection import connect
+    from ray_app.cli.output import print_json, print_table, shown_time
+
+    with connect(url) as client:
+        found = [client.model(name)] if name else list(client.models())
+    if as_json:
+        print_json(found[0] if name else found)
+        return
+    rows = (
+        (model.name, version.version, ", ".join(version.aliases), shown_time(version.created_at),
+         _first_metrics(version.metrics), version.job_id)
+        for model in found
+        for version in model.versions
+    )  # fmt: skip
+    print_table(("NAME", "VERSION", "ALIASES", "CREATED", "METRICS", "JOB"), rows, empty="no models")
+
+
+def promote(
+    name: ModelName,
+    version: Annotated[str, typer.Argument(help="Version that becomes the champion.")],
+    *,
+    reason: Reason = "",
+    force: Annotated[bool, typer.Option("--force", help="Past the gate; needs a reason.")] = False,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Makes a version the champion.
+
+    Example: mts promote german-credit 3 --reason "better on the hold-out rows"
+    """
+    from ray_app.cli.connection import connect
+
+    with connect(url) as client:
+        _tell_aliases(client.promote(name, version, reason=reason, force=force), as_json=as_json)
+
+
+def rollback(name: ModelName, *, reason: Reason = "", url: Url = None, as_json: AsJson = False) -> None:
+    """Makes the previous champion the champion again.
+
+    Example: mts rollback german-credit --reason "complaints since Monday"
+    """
+    from ray_app.cli.connection import connect
+
+    with connect(url) as client:
+        _tell_aliases(client.rollback(name, reason=reason), as_json=as_json)
+
+
+def _tell_aliases(model: Any, *, as_json: bool) -> None:
+    from ray_app.cli.output import print_json, print_line
+
+    if as_json:
+        print_json(model)
+    else:
+        print_line(f"{model.name}: " + ", ".join(f"{alias} is {version}" for alias, version in model.aliases.items()))
+
+
+def _first_metrics(metrics: dict[str, Any], count: int = 2) -> str:
+    from ray_app.cli.output import shown_number
+
+    values = ((name, value.get("value") if isinstance(value, dict) else value) for name, value in metrics.items())
+    return ", ".join(f"{name} {shown_number(value)}" for name, value in list(values)[:count])
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "evaluate": evaluate, "models": models, "promote": promote, "rollback": rollback,
+}  # fmt: skip

@@ -1,0 +1,45 @@
+"""The Ray actor: the dispatcher with a real cluster."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import ray
+
+from ray_app.dispatcher.dispatcher import Dispatcher
+from ray_app.dispatcher.messages import Place, TaskEnd
+from ray_app.dispatcher.metrics import JobMetrics
+from ray_app.dispatcher.ray_cluster import RayCluster
+from ray_app.dispatcher.warmer import Warmer
+from ray_app.jobs.model import JobStats
+from ray_app.settings import Settings
+
+
+class DispatcherActor(Dispatcher):
+    """Runs in a process of its own on the head node, and again from the store whenever that process dies.
+
+    Args:
+        settings: of the service.
+        runner: import path of the `Runner`.
+    """
+
+    def __init__(self, settings: Settings, runner: str) -> None:
+        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        self._warmer = Warmer(runner, Place.of(settings))
+        handle = ray.get_runtime_context().current_actor
+
+        def make_cluster(ended: Callable[[TaskEnd], None]) -> RayCluster:
+            def heard(end: TaskEnd) -> None:
+                if end.error is not None:
+                    self._warmer.process_lost()
+                ended(end)
+
+            return RayCluster(handle, Place.of(settings), runner, heard)
+
+        super().__init__(settings, make_cluster, JobMetrics())
+        self._warmer.start()
+
+    async def stats(self) -> JobStats:
+        """Counts for metrics, and how many worker processes are warm."""
+        return (await super().stats()).model_copy(update={"warm_workers": self._warmer.warm_workers})

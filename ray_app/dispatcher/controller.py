@@ -1,0 +1,232 @@
+"""Decides what happens to jobs, one call or one step at a time: no threads, no event loop, no Ray in here."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+from ray_app.dispatcher.attempts import Attempts, Listener
+from ray_app.dispatcher.capacity import Demand, check_schedulable
+from ray_app.dispatcher.cluster import Cluster
+from ray_app.dispatcher.flights import Flight, Flights
+from ray_app.dispatcher.messages import Assignment, TaskEnd
+from ray_app.dispatcher.release import Candidate, choose, is_full
+from ray_app.jobs.logs import JobLogs
+from ray_app.jobs.model import Job, JobKind, JobStatus
+from ray_app.jobs.retry_policy import INTERRUPTED
+from ray_app.jobs.store import JobStore, utc_now
+from training.errors import ConflictError, UnavailableError
+
+logger = logging.getLogger(__name__)
+
+LOOK_AHEAD = 16
+"""Pending jobs looked at beyond those that could be released, for one that fits beside a larger one that does not."""
+POLL_S = 2.0
+"""How often pending jobs are looked at although nothing happened: the pause before a retry may be over."""
+MESSAGE_PAUSE_S = 2.0
+"""A waiting job is told why it waits after this long, and again no more often than this."""
+
+
+class Action(NamedTuple):
+    """One thing that a step did."""
+
+    what: Literal["released", "killed", "gave up", "settled", "reconciled", "told"]
+    job_id: str
+    detail: str = ""
+
+
+class Controller:
+    """The only writer of the store. Used by one thread; made anew, with `reconcile`, whenever the dispatcher starts.
+
+    Args:
+        store: where jobs survive.
+        cluster: runs the tasks; the end of each is passed to `task_ended`.
+        logs: what people read of a job.
+        release_ahead: jobs handed to the cluster beyond what fits now.
+        changed: hears of every change of a job.
+        clock: monotonic seconds.
+        now: the time of day.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        cluster: Cluster,
+        logs: JobLogs,
+        *,
+        release_ahead: int,
+        changed: Listener,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._store = store
+        self._cluster = cluster
+        self._release_ahead = release_ahead
+        self._changed = changed
+        self._clock = clock
+        self.flights = Flights()
+        self.attempts = Attempts(store, cluster, logs, self.flights, self._heard, clock, now)
+        self._ended: deque[TaskEnd] = deque()
+        self._look = True
+        self._looked_at = 0.0
+
+    # what comes in from callers
+
+    def submit(
+        self, kind: JobKind, spec: dict[str, Any], idempotency_key: str | None, retry_of: str | None = None
+    ) -> tuple[Job, bool]:
+        """Stores a job.
+
+        Raises:
+            ConflictError: the same key came before with another spec.
+            ResourceError: no node will ever hold it.
+        """
+        check_schedulable(self._cluster.capacity(), Demand.of(kind, spec))
+        job, new = self._store.create(
+            kind, _name(kind, spec), spec, priority=spec.get("priority", 0), tags=spec.get("tags"),
+            idempotency_key=idempotency_key, retry_of=retry_of,
+        )  # fmt: skip
+        self._heard(job.id, job)
+        return job, new
+
+    def cancel(self, job_id: str) -> Job:
+        """Asks a job to stop.
+
+        Raises:
+            ConflictError: it is final.
+        """
+        job = self._store.request_cancel(job_id)
+        self._take_back(job)
+        self._heard(job_id, job)
+        return job
+
+    def retry(self, job_id: str, idempotency_key: str | None) -> tuple[Job, bool]:
+        """A new job with the same spec.
+
+        Raises:
+            ConflictError: the job has neither failed nor been cancelled.
+        """
+        job = self._store.get(job_id)
+        if job.status not in {JobStatus.FAILED, JobStatus.CANCELLED}:
+            raise ConflictError(f"job {job_id} is {job.status}; only a failed or cancelled one can be repeated")
+        return self.submit(job.kind, job.spec, idempotency_key, retry_of=job_id)
+
+    def check_cluster(self) -> None:
+        """Answers when there is a node.
+
+        Raises:
+            UnavailableError: there is none.
+        """
+        if not self._cluster.capacity().nodes:
+            raise UnavailableError("the cluster has no living node")
+
+    # the loop
+
+    def reconcile(self) -> list[Action]:
+        """Settles what a dispatcher before us left behind: its tasks have died with it.
+
+        Everything in here may be interrupted at any point and done again.
+        """
+        done = []
+        for job in self._store.running():
+            if self.flights.find(job.id, job.attempt) is None:
+                after = self.attempts.failed(job.id, job.attempt, INTERRUPTED)
+                done.append(Action("reconciled", job.id, after.status if after else ""))
+                self.attempts.tidy(after)
+                self._heard(job.id, after)
+        return done
+
+    def step(self) -> list[Action]:
+        """Does all that is due now, and says what it was."""
+        return [*self._settle_ended(), *self._kill_overdue(), *self._release(), *self._tell_why()]
+
+    def task_ended(self, end: TaskEnd) -> None:
+        """Ray says that a task is over; the next step settles it."""
+        self._ended.append(end)
+
+    def _settle_ended(self) -> list[Action]:
+        done = []
+        while self._ended:
+            end = self._ended[0]
+            if self.flights.find(end.job_id, end.attempt) is not None:
+                self.attempts.ended(end)
+                done.append(Action("settled", end.job_id, f"attempt {end.attempt}"))
+            # only now: where the store is away, the next step tries again
+            self._ended.popleft()
+        return done
+
+    def _kill_overdue(self) -> list[Action]:
+        now, done = self._clock(), []
+        for flight in list(self.flights.by_job.values()):
+            job_id = flight.assignment.job_id
+            if flight.given_up(now):
+                self.attempts.give_up(flight)
+                done.append(Action("gave up", job_id, flight.kill_reason))
+            elif flight.where is not None and flight.overdue(now):
+                flight.killed_at = now
+                self.attempts.note(job_id, f"the process of attempt {flight.attempt} is killed ({flight.kill_reason})")
+                self._cluster.kill(job_id, flight.attempt, flight.where)
+                done.append(Action("killed", job_id, flight.kill_reason))
+        return done
+
+    def _release(self) -> list[Action]:
+        now = self._clock()
+        if not self._look and now - self._looked_at < POLL_S:
+            return []
+        nodes = self._cluster.capacity().nodes
+        outstanding = [flight.outstanding(now) for flight in self.flights.by_job.values()]
+        if is_full(outstanding, nodes, ahead=self._release_ahead):
+            return []
+        # until the end: where the store is away, the next step looks again
+        self._look, self._looked_at = True, now
+        limit = int(sum(node.cpus for node in nodes)) + self._release_ahead + LOOK_AHEAD
+        pending = {job.id: job for job in self._store.pending(limit, exclude=tuple(self.flights.by_job))}
+        candidates = [Candidate(job.id, Demand.of(job.kind, job.spec)) for job in pending.values()]
+        chosen = choose(candidates, outstanding, nodes, ahead=self._release_ahead)
+        done = [self._hand_over(pending[job_id]) for job_id in chosen]
+        self._look = False
+        return done
+
+    def _hand_over(self, job: Job) -> Action:
+        """A crash after the attempt is counted leaves a pending job, which the next dispatcher hands over again."""
+        attempt = self._store.assign_attempt(job.id)
+        assignment = Assignment(job.id, attempt, job.kind, job.name, job.spec, Demand.of(job.kind, job.spec))
+        self._cluster.submit(assignment)
+        self.flights.add(Flight(assignment, released_at=self._clock()))
+        return Action("released", job.id, f"attempt {attempt}")
+
+    def _tell_why(self) -> list[Action]:
+        """Tells jobs that Ray has and does not start what they wait for."""
+        now, done = self._clock(), []
+        for flight in self.flights.by_job.values():
+            if flight.where is None and now - max(flight.released_at, flight.told_at) > MESSAGE_PAUSE_S:
+                message = self._cluster.capacity().why_waiting(flight.assignment.demand)
+                flight.told_at = now
+                if message != flight.told and self._store.waiting(flight.assignment.job_id, message):
+                    flight.told = message
+                    self._changed(flight.assignment.job_id, None)
+                    done.append(Action("told", flight.assignment.job_id, message))
+        return done
+
+    def _take_back(self, job: Job) -> None:
+        flight = self.flights.by_job.get(job.id)
+        if flight is None:
+            return
+        if job.status.final:
+            self.flights.remove(flight)
+            self._cluster.take_back(job.id, flight.attempt)
+        else:
+            flight.ask_to_stop(self._clock())
+
+    def _heard(self, job_id: str, job: Job | None) -> None:
+        # a job that came or went may let another go; one that has begun or reports does not
+        self._look = self._look or (job is not None and job.status is not JobStatus.RUNNING)
+        self._changed(job_id, job)
+
+
+def _name(kind: JobKind, spec: dict[str, Any]) -> str:
+    return str(spec["model"]["name"] if kind == "evaluate" else spec["name"])

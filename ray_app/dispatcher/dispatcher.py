@@ -1,0 +1,220 @@
+"""What the actor does: a plain class of coroutines, so that a test can run it without Ray."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, TypeVar
+
+from ray_app.dispatcher.changes import Changes
+from ray_app.dispatcher.cluster import Cluster
+from ray_app.dispatcher.control_thread import ControlThread
+from ray_app.dispatcher.controller import Controller
+from ray_app.dispatcher.messages import Outcome, Report, TaskEnd, Whereabouts
+from ray_app.dispatcher.metrics import JobMetrics
+from ray_app.dispatcher.reads import Reads
+from ray_app.jobs.logs import JobLogs
+from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobQuery, JobStats, LogChunk
+from ray_app.jobs.store import JobStore
+from ray_app.settings import Settings
+from training.errors import UnavailableError
+
+T = TypeVar("T")
+
+HEALTH_TIMEOUT_S = 3.0
+"""What does not answer a health check by then counts as away."""
+
+
+class Dispatcher:
+    """Implements ray_app.jobs.port.Jobs, and what workers call. Starts at once; refuses calls until the store is open.
+
+    Args:
+        settings: of the service.
+        make_cluster: given what hears the end of each task.
+        metrics: hears of each change of state.
+    """
+
+    def __init__(
+        self, settings: Settings, make_cluster: Callable[[Callable[[TaskEnd], None]], Cluster], metrics: JobMetrics
+    ) -> None:
+        self._settings = settings
+        self._metrics = metrics
+        self._store: JobStore | None = None
+        self._logs = JobLogs(settings.logs_path)
+        self._changes = Changes()
+        self._reads = Reads()
+        self._cluster = make_cluster(self._task_ended)
+        self._control = ControlThread(self._make_controller)
+
+    def close(self) -> None:
+        """Ends the threads; what is stored stays."""
+        self._control.close()
+        self._reads.close()
+        if self._store is not None:
+            self._store.close()
+
+    # what comes in from callers
+
+    async def ping(self) -> None:
+        """Answers."""
+
+    async def submit(
+        self, kind: JobKind, spec: dict[str, Any], *, idempotency_key: str | None = None, retry_of: str | None = None
+    ) -> tuple[Job, bool]:
+        """Stores the job and answers only then; see the port."""
+        return await self._do(lambda controller: controller.submit(kind, spec, idempotency_key, retry_of))
+
+    async def cancel(self, job_id: str) -> Job:
+        """Asks the job to stop."""
+        return await self._do(lambda controller: controller.cancel(job_id))
+
+    async def retry(self, job_id: str, *, idempotency_key: str | None = None) -> Job:
+        """A new job with the same spec."""
+        job, _ = await self._do(lambda controller: controller.retry(job_id, idempotency_key))
+        return job
+
+    async def get(self, job_id: str, *, wait_s: float = 0) -> Job:
+        """The job; with `wait_s`, as soon as it is final or when the time is over."""
+        store = await self._opened()
+        if wait_s <= 0:
+            return await self._reads.alone(lambda: store.get(job_id))
+
+        async def look(signal: asyncio.Future[None]) -> tuple[Job, bool]:
+            job = await self._reads.shared(signal, "job", lambda: store.get(job_id))
+            return job, job.status.final
+
+        return await self._watch(_state_of(job_id), wait_s, look)
+
+    async def list(self, query: JobQuery) -> JobPage:
+        """A page of jobs, newest first."""
+        store = await self._opened()
+        return await self._reads.alone(lambda: store.list(query))
+
+    async def events(self, job_id: str, *, after: int = 0, wait_s: float = 0) -> Sequence[JobEvent]:
+        """Events with seq > after; waits for the first, unless the job is over."""
+        store = await self._opened()
+
+        def read() -> tuple[Sequence[JobEvent], bool]:
+            final = store.get(job_id).status.final
+            events = store.events(job_id, after)
+            return events, final or bool(events)
+
+        return await self._watch(job_id, wait_s, lambda signal: self._reads.shared(signal, ("events", after), read))
+
+    async def log(self, job_id: str, *, offset: int = 0, wait_s: float = 0) -> LogChunk:
+        """The log from a byte offset; waits for more, unless the job is over."""
+        store = await self._opened()
+
+        def read() -> tuple[LogChunk, bool]:
+            over = store.get(job_id).status.final
+            text, next_offset = self._logs.read(job_id, offset)
+            # a job that is over writes no more: what is left to read is there already
+            final = over and not self._logs.read(job_id, next_offset)[0]
+            return LogChunk(text=text, next_offset=next_offset, final=final), final or bool(text)
+
+        return await self._watch(job_id, wait_s, lambda signal: self._reads.shared(signal, ("log", offset), read))
+
+    async def stats(self) -> JobStats:
+        """Counts for metrics."""
+        store = await self._opened()
+        by_status = await self._reads.alone(store.counts)
+        oldest_s = await self._reads.alone(store.oldest_pending_s)
+        released = await self._do(lambda controller: len(controller.flights.by_job))
+        self._metrics.counted(by_status)
+        return JobStats(
+            by_status=by_status, oldest_pending_s=oldest_s, released=released, histograms=self._metrics.histograms()
+        )
+
+    async def health(self) -> dict[str, str]:
+        """What the dispatcher depends on, each "ok" or what is wrong with it."""
+        if self._store is None:
+            return {"store": self._control.problem or "starting", "cluster": "unknown"}
+        store = self._store
+        return {
+            "store": await _verdict(self._reads.alone(store.health)),
+            "cluster": await _verdict(self._do(lambda controller: controller.check_cluster())),
+            "dispatcher": self._control.problem or "ok",
+        }
+
+    # what comes in from workers
+
+    async def begin(self, job_id: str, attempt: int, where: Whereabouts) -> bool:
+        """Whether the attempt is to run."""
+        return await self._do(lambda controller: controller.attempts.begin(job_id, attempt, where))
+
+    async def report(self, job_id: str, attempt: int, report: Report) -> bool:
+        """Keeps a report; answers whether to go on."""
+        return await self._do(lambda controller: controller.attempts.report(job_id, attempt, report))
+
+    async def may_commit(self, job_id: str, attempt: int) -> bool:
+        """Whether the attempt may register its version."""
+        return await self._do(lambda controller: controller.attempts.may_commit(job_id, attempt))
+
+    async def finish(self, job_id: str, attempt: int, outcome: Outcome, last: Report) -> None:
+        """Stores how the attempt ended, and answers only then."""
+        await self._do(lambda controller: controller.attempts.finish(job_id, attempt, outcome, last))
+
+    async def until_stopped(self, job_id: str, attempt: int) -> bool:
+        """Answers as soon as the attempt is no longer wanted."""
+        while True:
+            signal = self._changes.signal(_state_of(job_id))
+            if not await self._do(lambda controller: controller.attempts.wanted(job_id, attempt)):
+                return True
+            await asyncio.wait([signal])
+
+    # inside
+
+    async def _do(self, function: Callable[[Controller], T]) -> T:
+        return await asyncio.wrap_future(self._control.call(function))
+
+    async def _watch(
+        self, key: str, wait_s: float, look: Callable[[asyncio.Future[None]], Awaitable[tuple[T, bool]]]
+    ) -> T:
+        """Looks until there is what the caller waits for or the time is over."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait_s
+        while True:
+            signal = self._changes.signal(key)
+            found, done = await look(signal)
+            left_s = deadline - loop.time()
+            if done or left_s <= 0:
+                return found
+            await asyncio.wait([signal], timeout=left_s)
+
+    async def _opened(self) -> JobStore:
+        if self._store is None:
+            # answered as soon as the store is open, or cannot be opened
+            await self._do(lambda _: None)
+        if self._store is None:
+            raise UnavailableError(self._control.problem or "the dispatcher is starting")
+        return self._store
+
+    def _make_controller(self) -> Controller:
+        if self._store is None:
+            self._store = JobStore(self._settings.store_url)
+        return Controller(
+            self._store, self._cluster, self._logs, release_ahead=self._settings.release_ahead, changed=self._changed
+        )
+
+    def _changed(self, job_id: str, job: Job | None) -> None:
+        if job is not None:
+            self._metrics.changed(job)
+            self._changes.announce(_state_of(job_id))
+        self._changes.announce(job_id)
+
+    def _task_ended(self, end: TaskEnd) -> None:
+        self._control.call(lambda controller: controller.task_ended(end))
+
+
+def _state_of(job_id: str) -> str:
+    return f"{job_id} state"
+
+
+async def _verdict(check: Awaitable[None]) -> str:
+    try:
+        await asyncio.wait_for(check, HEALTH_TIMEOUT_S)
+    except UnavailableError as error:
+        return error.message
+    except TimeoutError:
+        return f"no answer within {HEALTH_TIMEOUT_S:g} s"
+    return "ok"

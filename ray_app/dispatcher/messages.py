@@ -1,0 +1,98 @@
+"""What the dispatcher and its workers say to each other; all of it picklable and free of Ray."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Self
+
+from ray_app.dispatcher.capacity import Demand
+from ray_app.jobs.model import EventType, JobKind, Progress
+from ray_app.jobs.retry_policy import Failure
+from ray_app.settings import Settings
+
+
+@dataclass(frozen=True)
+class Place:
+    """The settings that a worker needs; the URL of the job store is not among them."""
+
+    roots: tuple[str, ...]
+    base: Path
+    tracking_uri: str
+    artifact_uri: str
+    checkpoints: Path
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """Where jobs of this service read and register."""
+        checkpoints = settings.home_path / "checkpoints"
+        return cls(settings.roots, settings.base.resolve(), settings.tracking_uri, settings.artifacts, checkpoints)
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One attempt at a job, as it is handed to a worker."""
+
+    job_id: str
+    attempt: int
+    kind: JobKind
+    name: str
+    spec: dict[str, Any]
+    demand: Demand
+
+    @property
+    def task_name(self) -> str:
+        """As Ray's dashboard shows it."""
+        return f"{self.kind}:{self.name}:{self.job_id}"
+
+
+@dataclass(frozen=True)
+class Whereabouts:
+    """The process that runs an attempt."""
+
+    pid: int
+    started_s: float
+    """Seconds since the epoch; another process may get the same id later."""
+    node_id: str
+    worker_id: str
+
+
+@dataclass(frozen=True)
+class Report:
+    """What happened in a running attempt since its last report."""
+
+    progress: Progress
+    events: tuple[tuple[EventType, dict[str, Any]], ...] = ()
+    log: str = ""
+    """Whole lines."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """The attempt has a result."""
+
+    result: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Broken:
+    """The attempt failed with an exception."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The attempt ended because it was asked to, or because another attempt has taken its place."""
+
+
+Outcome = Done | Broken | Stopped
+
+
+@dataclass(frozen=True)
+class TaskEnd:
+    """What Ray says when a task is over; `error` is None where the function returned."""
+
+    job_id: str
+    attempt: int
+    error: BaseException | None = field(default=None, compare=False)

@@ -1,0 +1,73 @@
+"""Runs `training.pipeline` for an assignment. Importing this module imports all that a job needs."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ray_app.dispatcher.messages import Assignment, Place
+from training.data import DataAccess
+from training.events import Observer, SilentObserver
+from training.pipeline import Workplace, evaluate_model, run
+from training.registry import Registry
+from training.spec import EvaluateSpec, TrainSpec, parse_spec
+
+REHEARSAL_ROWS = 60
+REHEARSED: tuple[dict[str, Any], ...] = (
+    {"family": "xgboost", "params": {"n_estimators": 3}},
+    # what saves scikit-learn's estimators takes seconds to import
+    {"family": "sklearn", "estimator": "logistic_regression"},
+)
+
+
+class PipelineRunner:
+    """Implements ray_app.dispatcher.runner.Runner."""
+
+    def run(
+        self, assignment: Assignment, place: Place, observer: Observer, commit: Callable[[], None]
+    ) -> dict[str, Any]:  # fmt: skip
+        """Trains or evaluates."""
+        workplace = _workplace(place)
+        if assignment.kind == "evaluate":
+            report = evaluate_model(parse_spec(EvaluateSpec, assignment.spec), workplace, observer)
+            return report.model_dump(mode="json")
+        spec = parse_spec(TrainSpec, assignment.spec)
+        return run(spec, workplace, observer, job_id=assignment.job_id, commit=commit).model_dump(mode="json")
+
+    def rehearse(self, place: Place) -> None:
+        """Trains tiny models in a registry that is thrown away, and connects to the real one."""
+        with tempfile.TemporaryDirectory(prefix="mts-warm-", ignore_cleanup_errors=True) as folder:
+            apart = Place((), Path(folder), f"sqlite:///{folder}/mlflow.db", f"{folder}/artifacts", Path(folder))
+            for number, model in enumerate(REHEARSED):
+                run(_rehearsal(model), _workplace(apart), SilentObserver(), job_id=f"rehearsal-{number}")
+        _workplace(place).registry.connect()
+
+    def tidy(self, job_id: str, name: str, place: Place) -> None:
+        """Closes runs that are still open in the registry, and removes what the fit left to go on from."""
+        shutil.rmtree(place.checkpoints / job_id, ignore_errors=True)
+        _workplace(place).registry.close_stale_runs(name, job_id)
+
+
+def _workplace(place: Place) -> Workplace:
+    return Workplace(
+        access=DataAccess(roots=place.roots, base=place.base),
+        registry=Registry(tracking_uri=place.tracking_uri, artifact_uri=place.artifact_uri),
+        checkpoints=place.checkpoints,
+    )
+
+
+def _rehearsal(model: dict[str, Any]) -> TrainSpec:
+    rows = [
+        {"number": index % 7, "word": "ab"[index % 2], "label": ["no", "yes"][index % 3 == 0]}
+        for index in range(REHEARSAL_ROWS)
+    ]
+    raw = {
+        "name": "rehearsal",
+        "data": {"source": {"type": "inline", "rows": rows}, "target": "label"},
+        "model": model,
+        "evaluation": {"bootstrap_samples": 10},
+    }
+    return parse_spec(TrainSpec, raw)

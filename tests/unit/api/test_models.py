@@ -1,0 +1,188 @@
+"""Models over a real registry: versions that the real pipeline trained, promotion, rollback, evaluation."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from ray_app.jobs.model import FieldProblem, Job, JobError
+from ray_app.services.assembly import workplace_of
+from training.errors import ErrorDetails, TrainingError
+from training.events import SilentObserver
+from training.pipeline import evaluate_model, run
+from training.spec import EvaluateSpec, TrainSpec, parse_spec
+
+MODELS = "/api/v1/models"
+
+
+@pytest.fixture
+def working(api: Any) -> Any:
+    """The API, with jobs that are done as soon as they are submitted, by the real pipeline in this process."""
+
+    def do(job: Job) -> None:
+        attempt = api.store.assign_attempt(job.id)
+        api.store.started(job.id, attempt)
+        try:
+            if job.kind == "train":
+                result = run(parse_spec(TrainSpec, job.spec), workplace, SilentObserver(), job_id=job.id)
+            else:
+                result = evaluate_model(parse_spec(EvaluateSpec, job.spec), workplace, SilentObserver())
+        except TrainingError as error:
+            api.store.fail(job.id, attempt, error_of(error.details()))
+        else:
+            api.store.succeed(job.id, attempt, result.model_dump(mode="json"))
+
+    workplace = workplace_of(api.settings)
+    api.jobs.on_submit = do
+    return api
+
+
+def error_of(facts: ErrorDetails) -> JobError:
+    errors = [FieldProblem(**problem.as_dict()) for problem in facts.problems]
+    return JobError(type=facts.type, message=facts.message, hint=facts.hint, retryable=facts.retryable, errors=errors)
+
+
+def trained(api: Any, spec: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    answer = api.post("/api/v1/train", json={**copy.deepcopy(spec), **changes})
+    assert answer.status_code == 202, answer.text
+    job: dict[str, Any] = api.get(f"{answer.headers['location']}?wait_s=60").json()
+    assert job["status"] == "SUCCEEDED", job["error"]
+    return job
+
+
+def test_versions_promotion_and_rollback(working: Any, spec: dict[str, Any]) -> None:
+    first = trained(working, spec, name="flow")
+    second = trained(working, spec, name="flow", promotion={"policy": "never"})
+    model = working.get(f"{MODELS}/flow").json()
+    assert model["aliases"]["champion"] == "1"
+    assert [version["version"] for version in model["versions"]] == ["2", "1"]
+    one = working.get(f"{MODELS}/flow/versions/1").json()
+    assert one["job_id"] == first["id"]
+    assert one["metrics"] == first["result"]["metrics"]
+    assert one["data_sha256"] == second["result"]["data"]["sha256"]
+    assert one["aliases"] == ["champion"]
+
+    refused = working.post(f"{MODELS}/flow/versions/2/promote", json={"reason": "I like it"})
+    assert refused.status_code == 409
+    assert "force" in refused.json()["hint"]
+    no_reason = working.post(f"{MODELS}/flow/versions/2/promote", json={"force": True})
+    assert no_reason.status_code == 422
+    assert "force needs a reason" in no_reason.text
+    forced = working.post(f"{MODELS}/flow/versions/2/promote", json={"force": True, "reason": "the first one leaks"})
+    assert forced.status_code == 200, forced.text
+    assert forced.json()["aliases"] == {"champion": "2", "previous": "1"}
+    assert working.post(f"{MODELS}/flow/versions/2/promote").status_code == 409
+
+    back = working.post(f"{MODELS}/flow/rollback", json={"reason": "complaints"})
+    assert back.status_code == 200, back.text
+    assert back.json()["aliases"]["champion"] == "1"
+    history = working.get(f"{MODELS}/flow/versions/1").json()["history"]
+    assert (history[-1]["by"], history[-1]["reason"]) == ("local", "complaints")
+
+
+def test_models_are_listed_with_their_newest_version(working: Any, spec: dict[str, Any]) -> None:
+    for name in ("list-a", "list-b"):
+        trained(working, spec, name=name)
+    trained(working, spec, name="list-b", promotion={"policy": "never"})
+    found, cursor = {}, None
+    while True:
+        page = working.get(MODELS, params={"limit": 1, **({"cursor": cursor} if cursor else {})}).json()
+        found |= {model["name"]: [version["version"] for version in model["versions"]] for model in page["items"]}
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    assert found["list-a"] == ["1"]
+    assert found["list-b"] == ["2"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "nothing"),
+        ("GET", "nothing/versions/1"),
+        ("POST", "nothing/versions/1/promote"),
+        ("POST", "nothing/rollback"),
+        ("GET", "x' OR name LIKE '%"),
+        ("GET", "UPPER"),
+        ("GET", "a" * 300),
+        ("GET", "nothing/versions/0"),
+        ("GET", "nothing/versions/latest"),
+        ("GET", "nothing/versions/99999999999999999999"),
+    ],
+)
+def test_an_unknown_model_or_version_is_404(api: Any, method: str, path: str) -> None:
+    answer = api(method, f"{MODELS}/{path}")
+    assert answer.status_code == 404, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_misspelt_model_names_the_nearest(working: Any, spec: dict[str, Any]) -> None:
+    trained(working, spec, name="nearest-one")
+    assert "nearest-one" in working.get(f"{MODELS}/nearest-on").json()["detail"]
+    missing = working.get(f"{MODELS}/nearest-one/versions/7")
+    assert missing.status_code == 404
+
+
+def test_a_foreign_cursor_is_422(api: Any) -> None:
+    assert api.get(f"{MODELS}?cursor=x").status_code == 422
+
+
+def test_an_evaluation_answers_the_report(working: Any, spec: dict[str, Any]) -> None:
+    trained(working, spec, name="measured")
+    body = {"model": {"name": "measured"}, "data": {"source": spec["data"]["source"]}, "slices": ["k"]}
+    answer = working.post("/api/v1/evaluate", json=body)
+    assert answer.status_code == 200, answer.text
+    report = answer.json()
+    assert report["model"]["version"] == "1"
+    assert report["rows"] == 80
+    assert report["metrics"]["roc_auc"]["low"] <= report["metrics"]["roc_auc"]["value"]
+    assert {row["value"] for row in report["slices"]} == {"a", "b", "c"}
+    assert working.get(answer.headers["location"]).json()["kind"] == "evaluate"
+
+
+def test_an_evaluation_that_takes_longer_answers_the_job(working: Any, spec: dict[str, Any]) -> None:
+    trained(working, spec, name="slow")
+    working.jobs.on_submit = lambda job: None
+    body = {"model": {"name": "slow"}, "data": {"source": spec["data"]["source"]}}
+    answer = working.post("/api/v1/evaluate?wait_s=0.05", json=body)
+    assert answer.status_code == 202
+    assert answer.headers["location"].endswith(answer.json()["id"])
+
+
+def test_an_evaluation_that_fails_answers_why(working: Any, spec: dict[str, Any]) -> None:
+    trained(working, spec, name="failing")
+    body = {"model": {"name": "failing"}, "data": {"source": {"type": "inline", "rows": [{"x": 1.0}]}}}
+    answer = working.post("/api/v1/evaluate", json=body)
+    assert answer.status_code == 422, answer.text
+    problem = answer.json()
+    assert problem["type"] == "urn:mts:problem:spec-error"
+    assert problem["job"] == answer.headers["location"].rpartition("/")[2]
+    assert problem["errors"]
+
+
+def test_an_evaluation_that_is_cancelled_is_409(working: Any, spec: dict[str, Any]) -> None:
+    trained(working, spec, name="dropped")
+    working.jobs.on_submit = lambda job: working.store.request_cancel(job.id)
+    body = {"model": {"name": "dropped"}, "data": {"source": spec["data"]["source"]}}
+    assert working.post("/api/v1/evaluate", json=body).status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "field"),
+    [
+        ({"model": {"name": "nothing"}}, 404, None),
+        ({"model": {"name": "x", "version": "1", "alias": "champion"}}, 422, "model"),
+        ({"model": {"name": "x", "version": "one"}}, 422, "model.version"),
+        ({"modle": {}}, 422, "modle"),
+        ({"bootstrap_samples": -1}, 422, "bootstrap_samples"),
+        ({"data": {"source": {"type": "inline", "rows": []}}}, 422, "data.source.rows"),
+    ],
+)
+def test_an_evaluation_that_cannot_work(api: Any, change: dict[str, Any], status: int, field: str | None) -> None:
+    body = {"model": {"name": "nothing"}, "data": {"source": {"type": "inline", "rows": [{"x": 1}]}}, **change}
+    answer = api.post("/api/v1/evaluate", json=body)
+    assert answer.status_code == status, answer.text
+    if field is not None:
+        assert field in [error["field"] for error in answer.json()["errors"]]

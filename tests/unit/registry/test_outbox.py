@@ -1,0 +1,49 @@
+from threading import Event
+
+from training.registry.outbox import MetricBuffer, Outbox
+
+
+def test_calls_are_made_in_order_and_a_failed_one_stops_nothing():
+    made, outbox = [], Outbox("test")
+
+    def fail():
+        raise OSError("away")
+
+    outbox.put(lambda: made.append(1))
+    outbox.put(fail)
+    outbox.put(lambda: made.append(2))
+    assert outbox.close(10)
+    assert made == [1, 2]
+    assert outbox.problems == ["recording the run failed: away"]
+
+
+def test_a_call_that_hangs_is_not_waited_for():
+    release, outbox = Event(), Outbox("test")
+    outbox.put(release.wait)
+    assert not outbox.close(0.01)
+    release.set()
+    assert outbox.close(10)
+
+
+def test_an_outbox_without_calls_needs_no_thread():
+    assert Outbox("test").close(0)
+
+
+def test_figures_are_gathered_until_they_are_wanted():
+    sent = []
+    buffer = MetricBuffer(sent.append, interval_s=1000)
+    for step in range(3):
+        buffer.add({"loss": 0.5, "auc": 0.9}, step)
+    assert sent == []
+    buffer.flush()
+    assert [(name, value, step) for name, value, _, step in sent[0]] == [
+        (name, value, step) for step in range(3) for name, value in (("loss", 0.5), ("auc", 0.9))
+    ]
+    buffer.flush()
+    assert len(sent) == 1
+
+
+def test_an_interval_that_is_over_sends_at_once():
+    sent = []
+    MetricBuffer(sent.append, interval_s=0).add({"loss": 0.5}, 0)
+    assert len(sent) == 1

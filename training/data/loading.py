@@ -1,0 +1,55 @@
+"""From the `source` part of a spec to a table of rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from training.data.access import DataAccess
+from training.data.content_hash import content_sha256
+from training.data.sources import SOURCES
+from training.data.table import Dataset
+from training.spec import Source
+
+_LARGE_BYTES = 64 * 2**20
+"""From this size on each column is converted and freed on its own, so that the peak is one table and one column."""
+
+
+def load(source: Source, access: DataAccess, *, field: str = "data.source") -> Dataset:
+    """Reads all rows of a source.
+
+    Args:
+        source: where the rows are.
+        access: what the operator allows.
+        field: dotted path of `source` in the spec, for messages.
+
+    Raises:
+        AccessError: the operator does not allow that source.
+        DataError: the rows cannot be read.
+    """
+    reader = SOURCES[source.type]
+    table = reader.read(source, access, field)
+    large = table.nbytes >= _LARGE_BYTES
+    if large:
+        pa.default_memory_pool().release_unused()  # what the parser used; the fit will need it
+    sha256 = content_sha256(table)
+    columns = [table]
+    del table
+    return Dataset(frame=_frame(columns, large=large), sha256=sha256, uri=reader.uri(source))
+
+
+def size_bytes(source: Source, access: DataAccess, *, field: str = "data.source") -> int:
+    """About how large a source is, without reading it; raises as `load` does for what is missing or not allowed."""
+    return SOURCES[source.type].size_bytes(source, access, field)
+
+
+def _frame(tables: list[Any], *, large: bool) -> pd.DataFrame:
+    """Turns the only element of a list into a frame, and frees it column by column as it goes."""
+    table = tables.pop()
+    frame: pd.DataFrame = table.to_pandas(split_blocks=large, self_destruct=large, coerce_temporal_nanoseconds=False)
+    if large:
+        del table
+        pa.default_memory_pool().release_unused()
+    return frame

@@ -1,0 +1,11 @@
+"""Where rows come from: one class per source type of the spec, by its `type`."""
+
+from typing import Any
+
+from training.data.sources.base import DataSource
+from training.data.sources.file_source import FileRows
+from training.data.sources.inline_source import InlineRows
+
+SOURCES: dict[str, DataSource[Any]] = {"file": FileRows(), "inline": InlineRows()}
+
+__all__ = ["SOURCES", "DataSource"]

@@ -1,0 +1,40 @@
+"""What a data source is: it turns the `source` part of a spec into an Arrow table."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Generic, TypeVar
+
+from training.data.access import DataAccess
+
+S = TypeVar("S")
+
+
+class DataSource(ABC, Generic[S]):
+    """Reads rows from one kind of place.
+
+    Stateless: one instance may be used by many threads at once. Whatever is read is checked against `access` first.
+    The same spec on unchanged data gives the same rows in the same order.
+    """
+
+    @abstractmethod
+    def read(self, source: S, access: DataAccess, field: str) -> Any:
+        """All rows as a pyarrow.Table in the canonical types.
+
+        Args:
+            source: the part of the spec.
+            access: what the operator allows.
+            field: dotted path of `source` in the spec, for messages.
+
+        Raises:
+            AccessError: the operator does not allow that place.
+            DataError: the rows cannot be read; names the field, the value and the remedy.
+        """
+
+    @abstractmethod
+    def size_bytes(self, source: S, access: DataAccess, field: str) -> int:
+        """About how large the data are, without reading them; raises as `read` does."""
+
+    @abstractmethod
+    def uri(self, source: S) -> str:
+        """Where the rows come from, for people; without secrets."""

@@ -1,0 +1,74 @@
+"""Whether a split lets a model be trained and measured honestly."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from training.data.row_hashes import row_hashes
+from training.data.table import Split, TableSchema
+from training.data.target import encode_target
+from training.errors import DataError
+
+_SHOWN = 5
+
+
+def check_split(
+    frame: pd.DataFrame, schema: TableSchema, split: Split, hashes: npt.NDArray[np.uint64] | None = None
+) -> tuple[str, ...]:
+    """Warnings about a split, for people.
+
+    Args:
+        frame: the table that was split.
+        schema: of that table.
+        split: what `split_rows` gave.
+        hashes: [rows of frame] `row_hashes` of features and target, where the caller has them; else they are computed.
+
+    Raises:
+        DataError: the train rows lack a class, or the target has one value there.
+    """
+    warnings = list(_class_warnings(frame, schema, split) if schema.classes else _range_warnings(frame, schema, split))
+    if hashes is None:
+        hashes = row_hashes(frame, [*(column.name for column in schema.features), schema.target])
+    seen = int(np.isin(hashes[split.test], hashes[np.concatenate([split.train, split.validation])]).sum())
+    if seen:
+        share = seen / len(split.test)
+        warnings.append(
+            f"{seen:,} of {len(split.test):,} test rows ({share:.1%}) are exact duplicates of train or validation "
+            "rows; the metrics may flatter the model"
+        )
+    return tuple(warnings)
+
+
+def _class_warnings(frame: pd.DataFrame, schema: TableSchema, split: Split) -> list[str]:
+    warnings = []
+    for part, rows in (("train", split.train), ("validation", split.validation), ("test", split.test)):
+        codes = encode_target(frame[schema.target].iloc[rows], schema.task, schema.classes)
+        present = set(np.unique(codes).tolist())
+        absent = [name for code, name in enumerate(schema.classes) if code not in present]
+        if not absent:
+            continue
+        listed = ", ".join(absent[:_SHOWN]) + (", …" if len(absent) > _SHOWN else "")
+        if part == "train":
+            reason = f"the train rows have no row of class {listed} (split: {split.strategy}, {split.reason})"
+            hint = "Use another split.strategy or split.seed, or add rows of that class."
+            raise DataError.at("split", absent[0], reason, hint=hint)
+        warnings.append(f"the {part} rows have no row of class {listed}; what is measured there says nothing about it")
+    return warnings
+
+
+def _range_warnings(frame: pd.DataFrame, schema: TableSchema, split: Split) -> list[str]:
+    target = frame[schema.target]
+    if _is_constant(target.iloc[split.train]):
+        reason = (
+            f"the target {schema.target!r} has one value in all train rows (split: {split.strategy}, {split.reason})"
+        )
+        raise DataError.at("split", schema.target, reason, hint="Use another split.strategy or split.seed.")
+    if _is_constant(target.iloc[split.test]):
+        return ["the target has one value in all test rows; R² has no value there"]
+    return []
+
+
+def _is_constant(values: pd.Series[float]) -> bool:
+    return bool(values.min() == values.max())

@@ -1,0 +1,76 @@
+"""What a model family is: it turns rows into a predictor, and knows nothing of clusters, tracking or HTTP."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from training.data.table import Rows, TableSchema
+from training.events import Observer, SilentObserver
+from training.mts_scoring.predictor import Predictor
+from training.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class FitData:
+    """The rows of one fit. `validation` steers early stopping only; test rows never come here."""
+
+    schema: TableSchema
+    train: Rows
+    validation: Rows | None
+
+
+@dataclass(frozen=True)
+class FitContext:
+    """What a fit may use and whom it tells."""
+
+    seed: int = 0
+    cpus: int = 1
+    gpus: int = 0
+    observer: Observer = field(default_factory=SilentObserver)
+    deadline: float | None = None
+    """time.monotonic() after which the fit should return the best so far, or raise FitError."""
+    checkpoint_folder: Path | None = None
+    """Where a long fit may leave what it needs to go on after its process dies."""
+
+
+@dataclass(frozen=True)
+class FittedModel:
+    """What a fit gives: the predictor, and facts for tracking (resolved parameters, best iteration)."""
+
+    predictor: Predictor
+    params: Mapping[str, Any]
+    facts: Mapping[str, float] = field(default_factory=dict)
+
+
+class ModelFamily(ABC):
+    """One family of models.
+
+    Stateless: an instance may be used by many threads at once. The same spec, data and seed give the same predictor;
+    on one worker to the last digit.
+    """
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def check(self, spec: ModelSpec, task: str) -> None:
+        """Checks the parameters before anything is loaded.
+
+        Raises:
+            SpecError: names `model.params.<name>`, the value, and the nearest known name.
+        """
+
+    @abstractmethod
+    def fit(self, spec: ModelSpec, data: FitData, context: FitContext) -> FittedModel:
+        """Fits on the train rows, with early stopping on the validation rows where the family has it.
+
+        Raises:
+            FitError: the estimator failed on valid data.
+            JobCancelledError: the observer asked for it.
+        """
+
+
+FamilyFactory = Callable[[], ModelFamily]

@@ -1,0 +1,38 @@
+"""Neural networks for tables with PyTorch."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from training.models.base import FitContext, FitData, FittedModel, ModelFamily
+from training.models.torch_params import NetworkParams, check_params
+from training.spec import ModelSpec, TorchSpec
+
+
+class TorchFamily(ModelFamily):
+    """Networks that are the best of their kind on tables with published defaults: RealMLP, TabM and FT-Transformer.
+
+    The best epoch on the validation rows is kept; several seeds are averaged with `n_seeds`. Classes are not reweighted
+    in the loss, so that rare ones keep honest probabilities. Random numbers come from generators of the fit's own: the
+    same seed gives the same network to the last digit on the same number of CPUs.
+    """
+
+    name: ClassVar[str] = "torch"
+
+    def check(self, spec: ModelSpec, task: str) -> None:
+        """Checks the parameters, see ModelFamily."""
+        _checked(spec, task)
+
+    def fit(self, spec: ModelSpec, data: FitData, context: FitContext) -> FittedModel:
+        """Fits, see ModelFamily. After the deadline the best so far is returned."""
+        # PyTorch takes seconds to import: whoever only checks a spec, or fits trees, must not wait for it
+        from training.models.torch_fitting import fit_networks  # noqa: PLC0415
+
+        torch_spec, params = _checked(spec, data.schema.task)
+        return fit_networks(torch_spec.architecture, params, data, context)
+
+
+def _checked(spec: ModelSpec, task: str) -> tuple[TorchSpec, NetworkParams]:
+    if not isinstance(spec, TorchSpec):
+        raise TypeError(f"the torch family takes a TorchSpec, not {type(spec).__name__}")
+    return spec, check_params(spec.architecture, spec.params, task)

@@ -1,0 +1,289 @@
+"""How one network is trained, whatever it is: batches, loss, schedules, the best epoch."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from sklearn.metrics import roc_auc_score
+from torch import Tensor, nn
+from torch.nn import functional
+
+from training.models.torch_params import Metric, Recipe, Schedule
+from training.models.torch_progress import NetworkProgress
+from training.mts_scoring.network_base import Inputs, Network
+from training.mts_scoring.torch_predictor import BATCH_ROWS, average
+
+
+class DivergedError(Exception):
+    """The loss is no longer a number."""
+
+
+@dataclass(frozen=True)
+class NetworkRows:
+    """Rows on the device of the network. `target`: [n] class codes, int64, or standardised values, float32. `weight`:
+    [n] float32 with mean 1, or None. A batch of separate rows for each member has a dimension more, [n, members]."""
+
+    inputs: Inputs
+    target: Tensor
+    weight: Tensor | None
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the target holds values."""
+        return self.target.is_floating_point()
+
+    def rows(self, index: slice | Tensor) -> NetworkRows:
+        """Some of the rows."""
+        weight = None if self.weight is None else self.weight[index]
+        return NetworkRows(self.inputs.rows(index), self.target[index], weight)
+
+
+@dataclass
+class Best:
+    """The best epoch so far; of equal ones the last, which has the smaller learning rate."""
+
+    maximize: bool
+    epoch: int = 0
+    score: float | None = None
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+    def offer(self, network: Network, epoch: int, score: float) -> None:
+        """Keeps the network's weights if they are no worse."""
+        if self.score is None or (score >= self.score if self.maximize else score <= self.score):
+            self.epoch, self.score = epoch, score
+            self.weights = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+
+@dataclass(frozen=True)
+class Training:
+    """How a training went: epochs that ran, the one that was kept, counted from 1, and its validation metric."""
+
+    epochs: int
+    best_epoch: int
+    best_score: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingRun:
+    """The training of one network, in place.
+
+    `network` is on the device of the rows, as is `generator`, which orders the rows and draws the dropout. `validation`
+    chooses the epoch that is kept; without it the last one is. `progress` hears of each epoch and says when time is up.
+    """
+
+    network: Network
+    recipe: Recipe
+    train_rows: NetworkRows
+    validation_rows: NetworkRows | None
+    generator: torch.Generator
+    progress: NetworkProgress
+
+    def train(self) -> Training:
+        """Trains until the recipe or the time is at its end, and leaves the weights of the best epoch.
+
+        Raises:
+            DivergedError: the loss is no longer a number.
+            JobCancelledError: somebody asked the job to stop.
+        """
+        recipe, network = self.recipe, self.network
+        optimizer = Optimizer(network, recipe, seed_dropout(network, self.generator))
+        best = Best(recipe.maximize)
+        epoch, epochs = 0, recipe.epochs
+        while epoch < epochs:
+            loss, in_time = self._epoch(optimizer, epoch, epochs)
+            epoch += 1
+            network.fill_unseen()
+            metrics = {"train/loss": loss}
+            if self.validation_rows is not None:
+                score = _finite(validation_score(network, self.validation_rows, recipe.metric))
+                best.offer(network, epoch, score)
+                metrics[f"validation/{recipe.metric}"] = score
+            epochs = self.progress.epoch(epoch, epochs, metrics)
+            if not in_time or epoch == recipe.last_epoch or (best.weights and recipe.is_over(epoch, best.epoch)):
+                break
+        if best.weights:
+            network.load_state_dict(best.weights)
+        return Training(epoch, best.epoch if best.weights else epoch, best.score)
+
+    def _epoch(self, optimizer: Optimizer, epoch: int, epochs: int) -> tuple[float, bool]:
+        """One pass over the rows: mean loss, and whether there was time for all of them."""
+        self.network.train()
+        rows, batch_size = self.train_rows, self.recipe.batch_size
+        device = rows.target.device
+        order = self._order(len(rows), device)
+        total = torch.zeros((), device=device)
+        for start in range(0, len(rows), batch_size):
+            batch = rows.rows(order[start : start + batch_size])
+            done = (epoch + start / len(rows)) / epochs
+            with _mixed_precision(device):
+                outputs = self.network(batch.inputs)
+            loss = training_loss(outputs.float(), batch, self.recipe.label_smoothing)
+            optimizer.step(loss, done)
+            total += loss.detach() * len(batch)
+            if self.progress.is_late(done):
+                return _finite(float(total)) / (start + len(batch)), False
+        return _finite(float(total)) / len(rows), True
+
+    def _order(self, count: int, device: torch.device) -> Tensor:
+        """Row numbers in random order, [n], or an order for each member, [n, members]."""
+        if self.recipe.shares_batches or self.network.members == 1:
+            return torch.randperm(count, generator=self.generator, device=device)
+        members = range(self.network.members)
+        return torch.stack([torch.randperm(count, generator=self.generator, device=device) for _ in members], dim=1)
+
+
+def _finite(value: float) -> float:
+    if not math.isfinite(value):
+        raise DivergedError
+    return value
+
+
+def _mixed_precision(device: torch.device) -> AbstractContextManager[object]:
+    """bfloat16 on a GPU, which has units for it; on a CPU float32."""
+    return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
+
+
+class Optimizer:
+    """AdamW (Loshchilov, Hutter 2019, arXiv:1711.05101) with the schedules of the recipe and clipped gradients."""
+
+    def __init__(self, network: Network, recipe: Recipe, dropouts: list[SeededDropout]) -> None:
+        self._recipe = recipe
+        self._factors = network.parameter_groups()
+        self._parameters = [parameter for group in self._factors for parameter in group.parameters]
+        self._dropouts = [(dropout, dropout.p) for dropout in dropouts]
+        groups = [{"params": group.parameters} for group in self._factors]
+        self._adam = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=recipe.betas, fused=True)
+
+    def step(self, loss: Tensor, done: float) -> None:
+        """One step down the loss, when the share `done` of the training is done."""
+        recipe = self._recipe
+        rate = recipe.learning_rate * learning_rate_factor(recipe.schedule, done)
+        fade = flat_cosine(done) if recipe.fades_regularization else 1.0
+        for settings, group in zip(self._adam.param_groups, self._factors, strict=True):
+            settings["lr"] = rate * group.learning_rate_factor
+            settings["weight_decay"] = recipe.weight_decay * fade * group.weight_decay_factor
+        for dropout, p in self._dropouts:
+            dropout.p = p * fade
+        self._adam.zero_grad()
+        torch.autograd.backward(loss)
+        if recipe.gradient_clip_norm is not None:
+            nn.utils.clip_grad_norm_(self._parameters, recipe.gradient_clip_norm)
+        self._adam.step()
+
+
+def learning_rate_factor(schedule: Schedule, done: float) -> float:
+    """Share of the learning rate at the share `done` of the training.
+
+    coslog4 (arXiv:2407.04491, section 3): (1 - cos(2 pi log2(1 + 15 done))) / 2, four cycles, each twice as long as
+    the one before. cosine: (1 + cos(pi done)) / 2.
+    """
+    if schedule == "coslog4":
+        return 0.5 * (1.0 - math.cos(2.0 * math.pi * math.log2(1.0 + 15.0 * done)))
+    if schedule == "cosine":
+        return 0.5 * (1.0 + math.cos(math.pi * done))
+    return 1.0
+
+
+def flat_cosine(done: float) -> float:
+    """1 in the first half, then half a cosine down to 0 (flat_cos of arXiv:2407.04491, appendix A)."""
+    return 0.5 * (1.0 + math.cos(math.pi * (max(1.0, 2.0 * done) - 1.0)))
+
+
+def training_loss(outputs: Tensor, batch: NetworkRows, label_smoothing: float) -> Tensor:
+    """Weighted mean over rows of the mean loss of the members, each of which learns for itself (TabM, section 3).
+
+    Args:
+        outputs: [n, members, outputs].
+        batch: the rows.
+        label_smoothing: share of the probability that is spread over all classes.
+    """
+    members = outputs.shape[1]
+    target = batch.target if batch.target.ndim == 2 else batch.target[:, None].expand(-1, members)
+    if batch.is_regression:
+        losses = (outputs[..., 0] - target).square()
+    else:
+        losses = functional.cross_entropy(
+            outputs.flatten(0, 1), target.reshape(-1), reduction="none", label_smoothing=label_smoothing
+        ).reshape(-1, members)
+    if batch.weight is None:
+        return losses.mean()
+    return (losses * (batch.weight if batch.weight.ndim == 2 else batch.weight[:, None])).mean()
+
+
+def validation_score(network: Network, rows: NetworkRows, metric: Metric) -> float:
+    """The metric of the averaged members; rmse and mae in units of the standardised target."""
+    network.eval()
+    with torch.inference_mode():
+        parts = [
+            average(
+                network(rows.inputs.rows(slice(start, start + BATCH_ROWS))).float(), is_regression=rows.is_regression
+            )
+            for start in range(0, len(rows), BATCH_ROWS)
+        ]
+    scores = torch.cat(parts).double().cpu().numpy()
+    target = rows.target.cpu().numpy()
+    weight = None if rows.weight is None else rows.weight.cpu().numpy()
+    if not np.isfinite(scores).all():
+        return math.nan
+    if metric == "roc_auc":
+        if len(np.unique(target)) < 2:
+            return 0.5
+        return float(roc_auc_score(target, scores[:, 1], sample_weight=weight))
+    if metric == "log_loss":
+        losses = -np.log(np.clip(scores[np.arange(len(target)), target], 1e-15, None))
+    elif metric == "error":
+        losses = scores.argmax(axis=1) != target
+    else:
+        losses = np.abs(scores[:, 0] - target)
+    if metric == "rmse":
+        return float(np.sqrt(np.average(np.square(losses), weights=weight)))
+    return float(np.average(losses, weights=weight))
+
+
+class SeededDropout(nn.Module):
+    """Dropout (Srivastava et al. 2014) that draws from a generator of its own: PyTorch's draws from that of the whole
+    process, which another training in the same process draws from too."""
+
+    def __init__(self, p: float, generator: torch.Generator) -> None:
+        super().__init__()
+        self.p = p
+        self._generator = generator
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drops, in training."""
+        if not self.training or self.p == 0.0:
+            return x
+        kept = torch.empty_like(x).bernoulli_(1.0 - self.p, generator=self._generator)
+        return x * kept.div_(1.0 - self.p)
+
+
+def seed_dropout(module: nn.Module, generator: torch.Generator) -> list[SeededDropout]:
+    """Replaces each dropout below the module, also one that an earlier training left, and lists them."""
+    replaced = []
+    for name, child in module.named_children():
+        if isinstance(child, nn.Dropout | SeededDropout):
+            dropout = SeededDropout(child.p, generator)
+            setattr(module, name, dropout)
+            replaced.append(dropout)
+        else:
+            replaced += seed_dropout(child, generator)
+    return replaced
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Lets PyTorch use so many threads while the context lasts: teams that share cores slow each other down."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, count))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,159 @@
+"""One boosting run: quantised matrices built in batches, and the callback that reports, stops and checkpoints."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import xgboost as xgb
+
+from training.data.table import Rows
+from training.models.fitting import FitReporter, plain_message
+from training.models.xgboost_params import BoostingPlan
+from training.mts_scoring.encoder import TableEncoder
+
+logger = logging.getLogger("training")
+
+BATCH_VALUES = 8_000_000
+"""Encoded float32 values held at once (32 MB): fewer cost XGBoost time, more would be the peak of the fit."""
+CHECKPOINT_EVERY_S = 30.0
+CHECKPOINT_FILE = "xgboost-checkpoint.ubj"
+_STATE = "mts_checkpoint"
+
+
+class EncodedBatches(xgb.DataIter):  # type: ignore[misc]  # xgboost ships no types
+    """Feeds rows to a QuantileDMatrix in batches encoded on the fly; XGBoost passes over them several times."""
+
+    def __init__(self, encoder: TableEncoder, rows: Rows) -> None:
+        super().__init__()
+        self._encoder, self._rows = encoder, rows
+        self._batch_rows = max(1, BATCH_VALUES // len(encoder.names))
+        self._start = 0
+        self._only_batch = encoder.transform(rows.frame) if len(rows) <= self._batch_rows else None
+
+    def next(self, input_data: Callable[..., Any]) -> bool:
+        """Hands over one batch; False when there is none left."""
+        start, stop = self._start, min(self._start + self._batch_rows, len(self._rows))
+        if start >= stop:
+            return False
+        self._start = stop
+        rows, only = self._rows, self._only_batch
+        input_data(
+            data=only if only is not None else self._encoder.transform(rows.frame.iloc[start:stop]),
+            label=rows.target[start:stop],
+            weight=None if rows.weight is None else rows.weight[start:stop],
+            feature_types=["c" if categorical else "q" for categorical in self._encoder.is_categorical],
+        )
+        return True
+
+    def reset(self) -> None:
+        """Goes back to the first batch."""
+        self._start = 0
+
+
+def quantile_matrix(
+    encoder: TableEncoder, rows: Rows, params: Mapping[str, Any], threads: int, ref: xgb.DMatrix | None = None
+) -> xgb.QuantileDMatrix:
+    """The rows as histogram bins. Validation rows take the bins of the training rows, `ref`."""
+    max_bin = int(params.get("max_bin", 256))
+    return xgb.QuantileDMatrix(
+        EncodedBatches(encoder, rows), ref=ref, nthread=threads, max_bin=max_bin, enable_categorical=True
+    )
+
+
+class Checkpoints:
+    """The trees so far, in one file that is replaced atomically.
+
+    A restarted fit goes on after the last checkpoint. Without row or column sampling the result is the same as that
+    of a fit that was never interrupted; with sampling it draws other samples, so that it is as good but not equal:
+    XGBoost does not save the state of its random numbers.
+    """
+
+    def __init__(self, folder: Path | None, fingerprint: str) -> None:
+        self._file = folder / CHECKPOINT_FILE if folder else None
+        self._fingerprint = fingerprint
+        self._next = time.monotonic() + CHECKPOINT_EVERY_S
+
+    def load(self) -> tuple[xgb.Booster, dict[str, Any]] | None:
+        """The trees and the state that were saved by the same fit of the same rows; None to start from nothing."""
+        if self._file is None or not self._file.exists():
+            return None
+        try:
+            booster = xgb.Booster(model_file=self._file)
+            saved: dict[str, Any] = json.loads(booster.attr(_STATE) or "{}")
+        except (xgb.core.XGBoostError, ValueError) as error:
+            logger.warning("checkpoint cannot be read, the fit starts anew: %s", plain_message(error))
+            return None
+        if saved.get("fingerprint") != self._fingerprint:
+            logger.warning("checkpoint is of another fit, the fit starts anew")
+            return None
+        booster.set_attr(**{_STATE: None})
+        logger.info("goes on after round %d from a checkpoint", booster.num_boosted_rounds())
+        return booster, saved["state"]
+
+    def save_if_due(self, booster: xgb.Booster, state: Mapping[str, Any]) -> None:
+        """Saves when CHECKPOINT_EVERY_S have passed since the last time."""
+        if self._file is None or time.monotonic() < self._next:
+            return
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._file.with_suffix(".partial.ubj")
+        booster.set_attr(**{_STATE: json.dumps({"fingerprint": self._fingerprint, "state": dict(state)})})
+        booster.save_model(partial)
+        booster.set_attr(**{_STATE: None})
+        os.replace(partial, self._file)  # noqa: PTH105 - the atomic rename, by its own name
+        self._next = time.monotonic() + CHECKPOINT_EVERY_S
+
+
+class Boosting(xgb.callback.TrainingCallback):  # type: ignore[misc]  # xgboost ships no types
+    """After each round: notes the best one, reports, checkpoints, and says whether to stop.
+
+    `patience`: rounds without a better validation metric after which to stop; 0 never stops.
+    """
+
+    def __init__(
+        self,
+        plan: BoostingPlan,
+        patience: int,
+        reporter: FitReporter,
+        checkpoints: Checkpoints,
+        state: Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        self._plan, self._patience, self._reporter, self._checkpoints = plan, patience, reporter, checkpoints
+        self.rounds: int = state.get("rounds", 0)
+        self.best_round: int = state.get("best_round", -1)
+        self.best_score: float | None = state.get("best_score")
+        self.stopped_by = "rounds"
+
+    def after_iteration(self, model: xgb.Booster, epoch: int, evals_log: Mapping[str, Any]) -> bool:
+        """True ends the fit.
+
+        Raises:
+            JobCancelledError: somebody asked the job to stop.
+        """
+        self.rounds += 1
+        metrics = {}
+        for side, history in evals_log.items():
+            score = float(history[self._plan.metric][-1])
+            metrics[f"{side}/{self._plan.metric_name}"] = score
+            if self._is_better(score):
+                self.best_score, self.best_round = score, self.rounds - 1
+        out_of_time = self._reporter.step(self.rounds, metrics)
+        self._checkpoints.save_if_due(
+            model, {"rounds": self.rounds, "best_round": self.best_round, "best_score": self.best_score}
+        )
+        if out_of_time:
+            self.stopped_by = "deadline"
+        elif self._patience and self.rounds - 1 - self.best_round >= self._patience:
+            self.stopped_by = "early stopping"
+        return self.stopped_by != "rounds"
+
+    def _is_better(self, score: float) -> bool:
+        if self.best_score is None:
+            return True
+        return score > self.best_score if self._plan.maximize else score < self.best_score

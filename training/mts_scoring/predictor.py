@@ -1,0 +1,45 @@
+"""What a fitted model is at scoring time."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+
+class Predictor(ABC):
+    """Scores raw rows; owns its preprocessing.
+
+    Safe to use from several threads at once. `predict` never changes the frame that it is given. Saved and loaded
+    without pickle; a loaded predictor gives the same numbers as the one that was saved.
+    """
+
+    kind: ClassVar[str]
+    """Name in the saved manifest; see `registry.py`."""
+
+    requirements: ClassVar[tuple[str, ...]]
+    """Distributions that loading needs, by name, such as ("xgboost",)."""
+
+    @abstractmethod
+    def predict(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+        """Scores rows.
+
+        Args:
+            frame: [n, features], raw; columns in any order; more columns than needed are ignored.
+
+        Returns:
+            Classification: [n, classes] probabilities, each row sums to one. Regression: [n] values.
+        """
+
+    @abstractmethod
+    def save(self, folder: Path) -> None:
+        """Writes native files into an empty, existing folder."""
+
+    @classmethod
+    @abstractmethod
+    def load(cls, folder: Path) -> Predictor:
+        """Reads what `save` wrote."""

@@ -1,0 +1,70 @@
+"""Boosted trees of XGBoost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import xgboost as xgb
+
+from .encoder import TableEncoder
+from .predictor import Predictor
+
+BATCH_ROWS = 65_536
+"""Rows that are encoded and scored at once: bounds the memory that scoring adds to the frame."""
+FEW_ROWS = 512
+"""Up to so many rows are scored by one thread: waking a team of threads costs more than it saves."""
+
+
+class XGBoostPredictor(Predictor):
+    """A booster whose objective gives probabilities (binary:logistic, multi:softprob) or values."""
+
+    kind = "xgboost"
+    requirements: ClassVar[tuple[str, ...]] = ("xgboost",)
+
+    def __init__(self, encoder: TableEncoder, booster: xgb.Booster, *, num_classes: int) -> None:
+        """Takes the booster over. `num_classes` is 0 for regression."""
+        self.encoder = encoder
+        self.num_classes = num_classes
+        self.booster = booster
+        # a booster's thread count is no argument of predict, and setting it while another thread predicts is a race
+        self._single_threaded = booster.copy()
+        self._single_threaded.set_param({"nthread": 1})
+
+    def predict(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+        """Scores rows, see Predictor."""
+        if len(frame) <= FEW_ROWS:
+            return self._scores(self._single_threaded, frame)
+        parts = [
+            self._scores(self.booster, frame.iloc[start : start + BATCH_ROWS])
+            for start in range(0, len(frame), BATCH_ROWS)
+        ]
+        return np.concatenate(parts)
+
+    def _scores(self, booster: xgb.Booster, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+        matrix = self.encoder.transform(frame)
+        if not len(matrix):
+            return np.empty((0, self.num_classes) if self.num_classes else 0)
+        raw: npt.NDArray[np.float64] = np.asarray(booster.inplace_predict(matrix), dtype=np.float64)
+        if self.num_classes == 2:
+            return np.column_stack([1.0 - raw, raw])
+        if self.num_classes:
+            raw /= raw.sum(axis=1, keepdims=True)  # float32 rows sum to one only within 1e-6
+        return raw
+
+    def save(self, folder: Path) -> None:
+        """Writes the encoder as JSON and the booster as UBJSON."""
+        self.encoder.save(folder / "encoder.json")
+        self.booster.save_model(folder / "booster.ubj")
+        (folder / "classes.json").write_text(json.dumps({"num_classes": self.num_classes}), encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path) -> XGBoostPredictor:
+        """Reads what `save` wrote."""
+        booster = xgb.Booster(model_file=folder / "booster.ubj")
+        classes = json.loads((folder / "classes.json").read_text(encoding="utf-8"))
+        return cls(TableEncoder.load(folder / "encoder.json"), booster, num_classes=classes["num_classes"])

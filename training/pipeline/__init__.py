@@ -1,0 +1,8 @@
+"""The main job, end to end: load, check, fit, evaluate, register, gate."""
+
+from training.pipeline.evaluate import evaluate_model
+from training.pipeline.plan import Plan, plan
+from training.pipeline.train import run
+from training.pipeline.workplace import Workplace
+
+__all__ = ["Plan", "Workplace", "evaluate_model", "plan", "run"]

@@ -1,0 +1,61 @@
+"""What a job would do, without doing it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from training.data import load
+from training.evaluation import primary_metric
+from training.pipeline.prepare import check
+from training.pipeline.workplace import Workplace
+from training.result import DataSummary
+from training.spec import TrainSpec
+
+
+class PlannedColumn(BaseModel):
+    """What a column is and what it is used for."""
+
+    name: str
+    kind: str
+    role: str
+    reason: str = ""
+
+
+class Plan(BaseModel):
+    """The answer of a dry run."""
+
+    spec: dict[str, Any]
+    """The spec with every default filled in."""
+    task: str
+    classes: list[str]
+    primary_metric: str
+    data: DataSummary
+    columns: list[PlannedColumn]
+    model: dict[str, Any]
+    engine: str
+    resources: dict[str, Any]
+    warnings: list[str]
+
+
+def plan(spec: TrainSpec, workplace: Workplace) -> Plan:
+    """Reads and checks the data as the job would; nothing is fitted or written.
+
+    Raises:
+        SpecError, DataError: as the job would.
+    """
+    checked = check(load(spec.data.source, workplace.access), spec)
+    schema = checked.schema
+    return Plan(
+        spec=spec.model_dump(mode="json"),
+        task=schema.task,
+        classes=list(schema.classes),
+        primary_metric=spec.promotion.metric or primary_metric(schema.task),
+        data=checked.summary(),
+        columns=[PlannedColumn(name=c.name, kind=c.kind, role=c.role, reason=c.reason) for c in schema.columns],
+        model=spec.model.model_dump(mode="json"),
+        engine="local",
+        resources=spec.resources.model_dump(mode="json"),
+        warnings=list(checked.warnings),
+    )

@@ -1,0 +1,83 @@
+"""From a source to rows that a model can be fitted on."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from training.data import Dataset, check_split, infer_schema, make_rows, row_hashes, split_rows
+from training.data.table import Rows, Split, TableSchema
+from training.evaluation import check_metrics, check_slices
+from training.models import family_of
+from training.result import DataSummary
+from training.spec import TrainSpec
+
+logger = logging.getLogger("training")
+
+
+@dataclass(frozen=True)
+class Checked:
+    """Data that passed the checks, with every decision about them made.
+
+    `hashes`: one of each row, [n], over the features and the target.
+    """
+
+    dataset: Dataset
+    schema: TableSchema
+    split: Split
+    hashes: npt.NDArray[np.uint64]
+    warnings: tuple[str, ...]
+
+    def summary(self) -> DataSummary:
+        """The rows that the job sees, for its result."""
+        return DataSummary(
+            rows=int(self.dataset.frame[self.schema.target].notna().sum()),
+            columns=len(self.dataset.frame.columns),
+            sha256=self.dataset.sha256,
+            train_rows=len(self.split.train),
+            validation_rows=len(self.split.validation),
+            test_rows=len(self.split.test),
+            split=f"{self.split.strategy}: {self.split.reason}",
+            warnings=list(self.warnings),
+        )
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The three sides of a split. `test_frame` has every column of the test rows, for slices and for the champion."""
+
+    train: Rows
+    validation: Rows
+    test: Rows
+    test_frame: pd.DataFrame
+
+
+def check(dataset: Dataset, spec: TrainSpec) -> Checked:
+    """Decides what each column is and which rows go where.
+
+    Raises:
+        SpecError: the spec names what the data do not have.
+        DataError: the data cannot be used.
+    """
+    frame = dataset.frame
+    schema = infer_schema(frame, spec.data, spec.split)
+    family_of(spec.model).check(spec.model, schema.task)
+    check_slices(spec.evaluation.slices, list(frame.columns))
+    check_metrics(spec, schema.task, schema.classes)
+    split = split_rows(frame, schema, spec.data, spec.split)
+    hashes = row_hashes(frame, [*(column.name for column in schema.features), schema.target])
+    warnings = (*schema.warnings, *check_split(frame, schema, split, hashes))
+    return Checked(dataset, schema, split, hashes, warnings)
+
+
+def partition(checked: Checked, spec: TrainSpec) -> Parts:
+    """Makes the rows of each side."""
+    frame, schema, split = checked.dataset.frame, checked.schema, checked.split
+    train, validation, test = (
+        make_rows(frame, schema, spec.data, side) for side in (split.train, split.validation, split.test)
+    )
+    return Parts(train, validation, test, frame.iloc[np.asarray(split.test)].reset_index(drop=True))

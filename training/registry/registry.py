@@ -1,0 +1,177 @@
+"""Runs, model versions and the champion of each model, kept in MLflow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from training.mts_scoring.model import ScoringModel
+from training.registry import aliases, store, versions
+from training.registry.environment import code_version
+from training.registry.errors import translated
+from training.registry.model import ModelInfo, ModelPage, VersionInfo
+from training.registry.rows import RowHashes
+from training.registry.tracking import RunTracker
+from training.result import GateVerdict, Interval, VersionReference
+from training.spec import TrainSpec
+
+
+@dataclass(frozen=True)
+class Registry:
+    """Cheap to make and picklable: it connects when it is first used, once per process. Safe to use from threads.
+
+    `tracking_uri`: SQLAlchemy URL or http(s) address of MLflow; a SQLite file is created where there is none.
+    `artifact_uri`: folder or URI below which each model has a folder for its artifacts.
+
+    Every method raises UnavailableError when the store is away, and none raises an error of MLflow.
+    """
+
+    tracking_uri: str
+    artifact_uri: str
+
+    def connect(self) -> None:
+        """Opens the store now, so that the first job does not wait for it."""
+        store.connect(self.tracking_uri)
+
+    def health(self) -> None:
+        """Asks the store for something small.
+
+        Raises:
+            UnavailableError: it does not answer.
+        """
+        store.check_health(self.tracking_uri)
+
+    def start_run(self, name: str, job_id: str, spec: TrainSpec) -> RunTracker:
+        """A run for a new attempt of the job; ends runs that an attempt left open when its process died."""
+        client = store.connect(self.tracking_uri)
+        experiment = store.experiment_of(client, name, self.artifact_uri)
+        with translated(f"starting the run of job {job_id}"):
+            earlier = self._close_stale(experiment, job_id)
+            tags = {
+                "job_id": job_id,
+                "attempt": str(earlier + 1),
+                "code_version": code_version(),
+                "mlflow.source.name": "training.pipeline",
+                "mlflow.source.type": "JOB",
+                **{f"tag.{key}": value for key, value in spec.tags.items()},
+            }
+            run = client.create_run(experiment, tags=tags, run_name=job_id)
+        return RunTracker(client, run, spec)
+
+    def close_stale_runs(self, name: str, job_id: str) -> int:
+        """Marks the runs that a dead process left open as KILLED; says how many runs the job has."""
+        client = store.connect(self.tracking_uri)
+        experiment = store.experiment_of(client, name, self.artifact_uri)
+        with translated(f"closing the runs of job {job_id}"):
+            return self._close_stale(experiment, job_id)
+
+    def register(
+        self,
+        tracker: RunTracker,
+        model: ScoringModel,
+        *,
+        sample: pd.DataFrame,
+        metrics: Mapping[str, Interval],
+        lineage: Mapping[str, str],
+        row_hashes: RowHashes,
+        verdict: GateVerdict | None = None,
+    ) -> VersionReference:
+        """Makes a version of the model; a second call for the same job answers the version that is there.
+
+        Args:
+            tracker: the job's run.
+            model: what to register.
+            sample: some raw rows with the model's features, for the input example.
+            metrics: on the hold-out rows.
+            lineage: further facts, by name.
+            row_hashes: `rows.row_hashes` of the rows that the model was fitted on, over its features and its target.
+            verdict: what the gate says; `gate.apply` carries it out.
+        """
+        client = store.connect(self.tracking_uri)
+        found = versions.find_by_job(client, tracker.name, tracker.job_id)
+        if found is not None:
+            return _reference(tracker.name, str(found.version))
+        tags = versions.version_tags(tracker, model, metrics, lineage, verdict)
+        info = versions.save_version(client, tracker, model, sample=sample, tags=tags, rows=row_hashes)
+        return _reference(info.name, info.version)
+
+    def find_by_job(self, name: str, job_id: str) -> VersionReference | None:
+        """The version that a job registered."""
+        found = versions.find_by_job(store.connect(self.tracking_uri), name, job_id)
+        return None if found is None else _reference(name, str(found.version))
+
+    def resolve(self, name: str, version: str | None = None, alias: str | None = None) -> VersionInfo:
+        """A version by number or by alias; the champion by default.
+
+        Raises:
+            NotFoundError: names the nearest model, or the versions and aliases that there are.
+        """
+        return versions.resolve(store.connect(self.tracking_uri), name, version, alias)
+
+    def load(self, info: VersionInfo) -> ScoringModel:
+        """The model of a version, its files checked against their hashes.
+
+        Raises:
+            NotFoundError: the files are gone, or are not those that were saved.
+        """
+        return versions.load(info)
+
+    def seen_rows(self, info: VersionInfo) -> RowHashes | None:
+        """Hashes of the rows that the version was fitted on; None where it keeps none."""
+        return versions.seen_rows(info)
+
+    def models(self, limit: int = 50, cursor: str | None = None) -> ModelPage:
+        """A page of models by name, each with its newest version.
+
+        Raises:
+            SpecError: the cursor is not one of ours.
+        """
+        return versions.models(store.connect(self.tracking_uri), limit, cursor)
+
+    def model(self, name: str) -> ModelInfo:
+        """A model with all its versions, newest first.
+
+        Raises:
+            NotFoundError: no such model.
+        """
+        return versions.model(store.connect(self.tracking_uri), name)
+
+    def version(self, name: str, version: str) -> VersionInfo:
+        """One version.
+
+        Raises:
+            NotFoundError: no such model or version.
+        """
+        return versions.resolve(store.connect(self.tracking_uri), name, version, None)
+
+    def promote(self, name: str, version: str, *, reason: str, by: str) -> None:
+        """Makes a version the champion; the champion before becomes previous.
+
+        Raises:
+            NotFoundError: no such model or version.
+            ConflictError: it is the champion already.
+        """
+        aliases.promote(store.connect(self.tracking_uri), name, version, reason=reason, by=by)
+
+    def rollback(self, name: str, *, reason: str, by: str) -> None:
+        """Swaps champion and previous.
+
+        Raises:
+            NotFoundError: no such model.
+            ConflictError: there is no previous champion.
+        """
+        aliases.rollback(store.connect(self.tracking_uri), name, reason=reason, by=by)
+
+    def _close_stale(self, experiment: str, job_id: str) -> int:
+        client = store.connect(self.tracking_uri)
+        runs = store.runs_of_job(client, experiment, job_id)
+        for run_id, status in runs:
+            if status in {"RUNNING", "SCHEDULED"}:
+                client.set_terminated(run_id, "KILLED")
+        return len(runs)
+
+
+def _reference(name: str, version: str) -> VersionReference:
+    return VersionReference(name=name, version=version, uri=f"models:/{name}/{version}")

@@ -1,0 +1,22 @@
+"""What a job is. The JSON Schema of these classes is the reference of the spec."""
+
+from training.spec.base import SpecModel
+from training.spec.data import DataSpec, FileSource, InlineSource, Source, SplitSpec, SplitStrategy, Task
+from training.spec.job import (
+    EvaluateSpec,
+    EvaluationData,
+    EvaluationSpec,
+    MetricName,
+    ModelReference,
+    PromotionSpec,
+    ResourcesSpec,
+    TrainSpec,
+)
+from training.spec.model import ModelSpec, SklearnSpec, TorchArchitecture, TorchSpec, XGBoostSpec
+from training.spec.parsing import parse_spec
+
+__all__ = [
+    "DataSpec", "EvaluateSpec", "EvaluationData", "EvaluationSpec", "FileSource", "InlineSource", "MetricName",
+    "ModelReference", "ModelSpec", "PromotionSpec", "ResourcesSpec", "SklearnSpec", "Source", "SpecModel", "SplitSpec",
+    "SplitStrategy", "Task", "TorchArchitecture", "TorchSpec", "TrainSpec", "XGBoostSpec", "parse_spec",
+]  # fmt: skip

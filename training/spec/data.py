@@ -1,0 +1,70 @@
+"""The `data` and `split` parts of a spec: which rows, which columns, how they are divided."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from training.spec.base import SpecModel
+
+Task = Literal["binary", "multiclass", "regression"]
+SplitStrategy = Literal["random", "stratified", "group", "time", "predefined"]
+
+
+class FileSource(SpecModel):
+    """CSV, Parquet or JSON lines: one file, a folder of files, or a glob; local or by URI."""
+
+    type: Literal["file"] = "file"
+    uri: Annotated[str, Field(min_length=1, max_length=2000)]
+    """Path or URI under one of the data roots that the operator allows."""
+    format: Literal["auto", "csv", "parquet", "jsonl"] = "auto"
+    """`auto` goes by the suffix: .csv, .parquet, .jsonl or .ndjson; .csv.gz and .jsonl.gz too."""
+
+
+class InlineSource(SpecModel):
+    """Rows in the spec itself; for small tables and tests."""
+
+    type: Literal["inline"] = "inline"
+    rows: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=10_000)]
+
+
+Source = Annotated[FileSource | InlineSource, Field(discriminator="type")]
+
+
+class DataSpec(SpecModel):
+    """Where the rows come from and what each column is for."""
+
+    source: Source
+    target: Annotated[str, Field(min_length=1)]
+    """Column to predict."""
+    task: Literal["auto"] | Task = "auto"
+    """`auto` decides by the target: two values binary, text or few integers multiclass, otherwise regression."""
+    positive_class: str | int | bool | None = None
+    """Binary: the class whose probability is the score. Default: the rarer class."""
+    include: list[str] | None = None
+    """Feature columns. Default: all but those named elsewhere in `data`."""
+    exclude: list[str] = []
+    """Columns that must not become features."""
+    id_column: str | None = None
+    """Names a row; never a feature."""
+    weight_column: str | None = None
+    """Weight of a row in fitting and in the metrics; never a feature."""
+    time_column: str | None = None
+    """When the row was known; makes `auto` split by time."""
+    group_column: str | None = None
+    """Rows of one group never fall on two sides of a split; never a feature."""
+
+
+class SplitSpec(SpecModel):
+    """How the rows are divided into train, validation and hold-out test rows."""
+
+    strategy: Literal["auto"] | SplitStrategy = "auto"
+    """`auto`: time if there is a time column, group if there is a group column, else stratified or random."""
+    test_size: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of all rows that is held out for the metrics."""
+    validation_size: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of the remaining rows that steers early stopping, calibration and the choice between models."""
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    column: str | None = None
+    """`predefined`: the column whose values are train, validation and test (validation may be missing)."""

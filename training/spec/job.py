@@ -1,0 +1,116 @@
+"""The whole spec of a training job, and of an evaluation."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from training.spec.base import SpecModel
+from training.spec.data import DataSpec, Source, SplitSpec
+from training.spec.model import ModelSpec, XGBoostSpec
+
+ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+MetricName = Literal[
+    "roc_auc", "average_precision", "log_loss", "brier_score", "ece", "accuracy", "f1",
+    "macro_f1", "roc_auc_ovr", "rmse", "mae", "r2",
+]  # fmt: skip
+
+
+class ResourcesSpec(SpecModel):
+    """What the fit may use on the cluster."""
+
+    num_workers: Annotated[int, Field(ge=1, le=1000)] = 1
+    cpus_per_worker: Annotated[int, Field(ge=1, le=1024)] = 1
+    gpus_per_worker: Annotated[int, Field(ge=0, le=64)] = 0
+    memory_mb: Annotated[int, Field(ge=1)] | None = None
+    """Memory reserved per worker. Default: none reserved."""
+    engine: Literal["auto", "local"] = "auto"
+    """How one fit is spread over workers."""
+
+
+class EvaluationSpec(SpecModel):
+    """What is measured on the hold-out test rows."""
+
+    metrics: list[MetricName] = []
+    """Default: all metrics of the task."""
+    slices: list[str] = []
+    """Columns; the metrics are also given for each of their values."""
+    bootstrap_samples: Annotated[int, Field(ge=0, le=100_000)] = 1000
+    """0 gives no intervals."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    cost_matrix: dict[str, dict[str, float]] | None = None
+    """cost_matrix[actual][predicted]; chooses the decision threshold of a binary model on the validation rows."""
+    explain: bool = True
+
+
+class PromotionSpec(SpecModel):
+    """When the new version becomes the champion."""
+
+    policy: Literal["never", "if_better", "always"] = "if_better"
+    metric: MetricName | None = None
+    """Default: the primary metric of the task."""
+    min_gain: Annotated[float, Field(ge=0)] = 0.0
+    max_slice_drop: Annotated[float, Field(ge=0)] | None = None
+
+
+class TrainSpec(SpecModel):
+    """A training job. Only `name`, `data.source` and `data.target` are required."""
+
+    name: ModelName
+    """Registered model name."""
+    data: DataSpec
+    split: SplitSpec = SplitSpec()
+    model: ModelSpec = XGBoostSpec()
+    tune: None = None
+    """Reserved for hyperparameter search; must be null."""
+    resources: ResourcesSpec = ResourcesSpec()
+    evaluation: EvaluationSpec = EvaluationSpec()
+    promotion: PromotionSpec = PromotionSpec()
+    time_budget_s: Annotated[float, Field(gt=0)] | None = None
+    """For the whole job; when it is over the job fails, or returns the best so far where the family can."""
+    max_retries: Annotated[int, Field(ge=0, le=100)] = 2
+    """Retries after a failure that may pass, as of a killed worker. An error in the data is never retried; a lost node
+    and a restart of the service are not counted here."""
+    priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    """Higher first."""
+    tags: dict[str, str] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_family(cls, raw: Any) -> Any:
+        if isinstance(raw, dict) and isinstance(raw.get("model"), dict) and "family" not in raw["model"]:
+            return raw | {"model": {"family": "xgboost"} | raw["model"]}
+        return raw
+
+
+class ModelReference(SpecModel):
+    """A registered version, by number or by alias; neither means the champion."""
+
+    name: ModelName
+    version: Annotated[str, Field(pattern=r"^[1-9][0-9]*$")] | None = None
+    alias: str | None = None
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if self.version and self.alias:
+            raise ValueError("give version or alias, not both")
+        return self
+
+
+class EvaluationData(SpecModel):
+    """Rows to evaluate on; the target and the columns are the model's own."""
+
+    source: Source
+
+
+class EvaluateSpec(SpecModel):
+    """A model against data."""
+
+    model: ModelReference
+    data: EvaluationData
+    slices: list[str] = []
+    bootstrap_samples: Annotated[int, Field(ge=0, le=100_000)] = 1000
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
+    tags: dict[str, str] = {}

@@ -1,0 +1,51 @@
+"""The `model` part of a spec: one class per family, chosen by the field `family`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from training.spec.base import SpecModel
+
+SklearnEstimator = Literal[
+    "logistic_regression",
+    "ridge",
+    "elastic_net",
+    "random_forest",
+    "extra_trees",
+    "hist_gradient_boosting",
+]
+
+
+class SklearnSpec(SpecModel):
+    """An estimator of scikit-learn; the classifier or the regressor is chosen by the task."""
+
+    family: Literal["sklearn"] = "sklearn"
+    estimator: SklearnEstimator = "hist_gradient_boosting"
+    params: dict[str, Any] = {}
+    """Arguments of the estimator, by scikit-learn's names."""
+
+
+class XGBoostSpec(SpecModel):
+    """Boosted trees with early stopping on the validation rows and native categorical splits."""
+
+    family: Literal["xgboost"] = "xgboost"
+    params: dict[str, Any] = {}
+    """Arguments by the names of XGBoost's scikit-learn interface; native aliases such as `eta` work too."""
+
+
+TorchArchitecture = Literal["mlp", "tabm", "ft_transformer"]
+
+
+class TorchSpec(SpecModel):
+    """A neural network of PyTorch, with early stopping on the validation rows."""
+
+    family: Literal["torch"] = "torch"
+    architecture: TorchArchitecture = "tabm"
+    """mlp: RealMLP. tabm: an ensemble of MLPs that share weights. ft_transformer: attention over the columns."""
+    params: dict[str, Any] = {}
+    """Of the architecture and of its training, such as {"n_seeds": 3, "learning_rate": 0.001}."""
+
+
+ModelSpec = Annotated[SklearnSpec | XGBoostSpec | TorchSpec, Field(discriminator="family")]
