@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -21,6 +22,8 @@ RUN_FOLDER_MARK = "MTS_RUN_FOLDER"
 # psutil derives the start from the boot time, which moves a little when the clock is adjusted.
 START_TOLERANCE_S = 2.0
 MAX_SWEEPS = 4
+VISIBLE_LIMIT_S = 1.0
+VISIBLE_STEP_S = 0.001
 
 
 class ProcessId(BaseModel):
@@ -59,10 +62,27 @@ def spawn(
     """Starts a process in its own session, so that Ctrl-C in a terminal does not reach it; its output goes to `log`."""
     with logs.open_log(log) as output:
         # the command is a list made by us; nothing of a caller is in it
-        return subprocess.Popen(  # noqa: S603
+        process = subprocess.Popen(  # noqa: S603
             command, stdin=subprocess.PIPE if with_input else subprocess.DEVNULL, stdout=output, stderr=output,
             env=dict(environment), cwd=folder, start_new_session=True, pass_fds=tuple(handles),
         )  # fmt: skip
+    _until_visible(process)
+    return process
+
+
+def _until_visible(process: subprocess.Popen[bytes]) -> None:
+    """Waits the moment in which the kernel has started a program but does not show its environment yet.
+
+    Without it a process that was spawned just now could not be found by its mark.
+    """
+    deadline = time.monotonic() + VISIBLE_LIMIT_S
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            if psutil.Process(process.pid).environ():
+                return
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            return
+        time.sleep(VISIBLE_STEP_S)
 
 
 def marked(run_folder: Path, keep: Collection[psutil.Process] = ()) -> list[psutil.Process]:
