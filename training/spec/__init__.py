@@ -2,18 +2,11 @@
 
 from training.spec.base import SpecModel
 from training.spec.data import DataSpec, FileSource, InlineSource, Source, SplitSpec, SplitStrategy, Task
-from training.spec.job import (
-    EvaluateSpec,
-    EvaluationData,
-    EvaluationSpec,
-    MetricName,
-    ModelReference,
-    PromotionSpec,
-    ResourcesSpec,
-    TrainSpec,
-)
+from training.spec.evaluation import EvaluationSpec, MetricName, PromotionSpec
+from training.spec.job import EvaluateSpec, EvaluationData, ModelReference, TrainSpec
 from training.spec.model import ModelSpec, SklearnSpec, TorchArchitecture, TorchSpec, XGBoostSpec
 from training.spec.parsing import parse_spec
+from training.spec.resources import ResourcesSpec
 
 __all__ = [
     "DataSpec", "EvaluateSpec", "EvaluationData", "EvaluationSpec", "FileSource", "InlineSource", "MetricName",

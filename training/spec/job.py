@@ -2,56 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from training.spec.base import SpecModel
 from training.spec.data import DataSpec, Source, SplitSpec
+from training.spec.evaluation import EvaluationSpec, PromotionSpec
 from training.spec.model import ModelSpec, XGBoostSpec
+from training.spec.resources import ResourcesSpec
 
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
-MetricName = Literal[
-    "roc_auc", "average_precision", "log_loss", "brier_score", "ece", "accuracy", "f1",
-    "macro_f1", "roc_auc_ovr", "rmse", "mae", "r2",
-]  # fmt: skip
-
-
-class ResourcesSpec(SpecModel):
-    """What the fit may use on the cluster."""
-
-    num_workers: Annotated[int, Field(ge=1, le=1000)] = 1
-    cpus_per_worker: Annotated[int, Field(ge=1, le=1024)] = 1
-    gpus_per_worker: Annotated[int, Field(ge=0, le=64)] = 0
-    memory_mb: Annotated[int, Field(ge=1)] | None = None
-    """Memory reserved per worker. Default: none reserved."""
-    engine: Literal["auto", "local"] = "auto"
-    """How one fit is spread over workers."""
-
-
-class EvaluationSpec(SpecModel):
-    """What is measured on the hold-out test rows."""
-
-    metrics: list[MetricName] = []
-    """Default: all metrics of the task."""
-    slices: list[str] = []
-    """Columns; the metrics are also given for each of their values."""
-    bootstrap_samples: Annotated[int, Field(ge=0, le=100_000)] = 1000
-    """0 gives no intervals."""
-    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
-    cost_matrix: dict[str, dict[str, float]] | None = None
-    """cost_matrix[actual][predicted]; chooses the decision threshold of a binary model on the validation rows."""
-    explain: bool = True
-
-
-class PromotionSpec(SpecModel):
-    """When the new version becomes the champion."""
-
-    policy: Literal["never", "if_better", "always"] = "if_better"
-    metric: MetricName | None = None
-    """Default: the primary metric of the task."""
-    min_gain: Annotated[float, Field(ge=0)] = 0.0
-    max_slice_drop: Annotated[float, Field(ge=0)] | None = None
 
 
 class TrainSpec(SpecModel):

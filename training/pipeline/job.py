@@ -1,0 +1,28 @@
+"""A job on its way through the pipeline: what every stage is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from training.pipeline.workplace import Stopwatch, Workplace
+from training.registry import RunTracker
+from training.spec import TrainSpec
+
+
+@dataclass(frozen=True)
+class Job:
+    """The spec, where it runs, and who hears of it."""
+
+    id: str
+    spec: TrainSpec
+    workplace: Workplace
+    tracker: RunTracker
+    watch: Stopwatch
+    deadline: float | None
+    """time.monotonic() at which the budget for the whole job is spent."""
+
+    @property
+    def checkpoints(self) -> Path | None:
+        """Where the fit leaves what it needs to go on after its process dies."""
+        return self.workplace.checkpoints / self.id if self.workplace.checkpoints else None

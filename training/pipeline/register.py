@@ -1,0 +1,37 @@
+"""The stage that makes a version of the model, and asks the gate about it."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from training.mts_scoring.model import ScoringModel
+from training.pipeline.assess import Assessment
+from training.pipeline.job import Job
+from training.pipeline.prepare import Checked, Parts
+from training.registry import gate
+from training.result import GateVerdict, VersionReference
+
+SAMPLE_ROWS = 5
+"""Raw rows kept with the version as its input example."""
+
+
+def register(
+    job: Job, checked: Checked, parts: Parts, model: ScoringModel, assessment: Assessment
+) -> tuple[VersionReference, GateVerdict]:
+    """Asks the gate, makes the version with its verdict in one call, then moves the alias.
+
+    In this order a process that dies in between leaves a version that a second attempt finds, verdict included.
+    """
+    registry = job.workplace.registry
+    verdict = gate.decide(registry, model, parts.test, parts.test_frame, job.spec)
+    fitted_on = np.sort(np.concatenate([checked.split.train, checked.split.validation]))
+    version = registry.register(
+        job.tracker,
+        model,
+        sample=parts.test.frame.head(SAMPLE_ROWS),
+        metrics=assessment.metrics,
+        lineage={"data_sha256": checked.dataset.sha256, "data_uri": checked.dataset.uri},
+        row_hashes=checked.hashes[fitted_on],
+        verdict=verdict,
+    )
+    return version, gate.apply(registry, version)

@@ -1,0 +1,39 @@
+"""The `evaluation` and `promotion` parts of a spec: what is measured, and when a version becomes the champion."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from training.spec.base import SpecModel
+
+MetricName = Literal[
+    "roc_auc", "average_precision", "log_loss", "brier_score", "ece", "accuracy", "f1",
+    "macro_f1", "roc_auc_ovr", "rmse", "mae", "r2",
+]  # fmt: skip
+
+
+class EvaluationSpec(SpecModel):
+    """What is measured on the hold-out test rows."""
+
+    metrics: list[MetricName] = []
+    """Default: all metrics of the task."""
+    slices: list[str] = []
+    """Columns; the metrics are also given for each of their values."""
+    bootstrap_samples: Annotated[int, Field(ge=0, le=100_000)] = 1000
+    """0 gives no intervals."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    cost_matrix: dict[str, dict[str, float]] | None = None
+    """cost_matrix[actual][predicted]; chooses the decision threshold of a binary model on the validation rows."""
+    explain: bool = True
+
+
+class PromotionSpec(SpecModel):
+    """When the new version becomes the champion."""
+
+    policy: Literal["never", "if_better", "always"] = "if_better"
+    metric: MetricName | None = None
+    """Default: the primary metric of the task."""
+    min_gain: Annotated[float, Field(ge=0)] = 0.0
+    max_slice_drop: Annotated[float, Field(ge=0)] | None = None
