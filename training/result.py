@@ -74,6 +74,53 @@ class DataSummary(ResultModel):
     warnings: list[str] = []
 
 
+class TrialRow(ResultModel):
+    """One configuration that a search tried."""
+
+    number: int
+    """0 is the configuration without the search."""
+    status: Literal["RUNNING", "COMPLETE", "STOPPED", "FAILED"]
+    """STOPPED: ended early, for it was worse than others at the same point."""
+    origin: Literal["default", "earlier", "search"]
+    """earlier: the best of an earlier study."""
+    params: dict[str, Any]
+    """Values of model.params that the trial set."""
+    values: dict[str, float] = {}
+    """Metrics on the validation rows; predict_ms is for 1,000 rows."""
+    feasible: bool = True
+    """Whether it keeps all constraints."""
+    curve: list[tuple[int, float]] = []
+    """`curve_metric` after some of the boosting rounds, epochs or folds."""
+    curve_metric: str | None = None
+    facts: dict[str, float] = {}
+    """What the fit found, such as the best round."""
+    started_at: str | None = None
+    finished_at: str | None = None
+    error: str | None = None
+
+
+class StudySummary(ResultModel):
+    """What a search for hyperparameters found; its trials are at /jobs/{id}/trials."""
+
+    objectives: list[str]
+    searcher: str
+    scheduler: str
+    trials: dict[str, int]
+    """How many of each status."""
+    best: TrialRow
+    default: TrialRow
+    pareto: list[TrialRow] = []
+    """With several objectives: the trials that none beats in all of them."""
+    importances: dict[str, float] = {}
+    """Share of the variance of the first objective that each parameter explains."""
+    ended_by: str
+    resumed_trials: int = 0
+    """Trials that an attempt before this one had finished."""
+    started_from: list[dict[str, Any]] = []
+    """Configurations of earlier studies that were tried first."""
+    spent_s: float
+
+
 class TrainResult(ResultModel):
     """The result of a training job."""
 
@@ -88,6 +135,8 @@ class TrainResult(ResultModel):
     slices: list[SliceRow] = []
     threshold: float | None = None
     """Binary: score from which on the positive class is decided."""
+    study: StudySummary | None = None
+    """The search for hyperparameters, where the spec has `tune`."""
     timings: dict[str, float]
 
 

@@ -14,7 +14,7 @@ from ray_app.client import streams
 from ray_app.client.transport import TIMEOUT_S, Transport, segment
 from ray_app.client.types import ModelDetails, ModelVersion
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobStatus
-from training.result import EvaluationResult
+from training.result import EvaluationResult, TrialRow
 from training.spec import EvaluateSpec, TrainSpec
 
 LONG_POLL_S = 30.0
@@ -126,6 +126,17 @@ class MtsClient:
             yield from page.items
             left = None if left is None else left - len(page.items)
             cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def trials(self, job_id: str) -> Iterator[TrialRow]:
+        """The configurations that the job's search has tried, by number; fetches further pages as needed."""
+        cursor = None
+        while True:
+            params = {"limit": PAGE_SIZE, "cursor": cursor}
+            page = self._transport.send("GET", f"/jobs/{segment(job_id)}/trials", params=params).json()
+            yield from (TrialRow.model_validate(item) for item in page["items"])
+            cursor = page["next_cursor"]
             if cursor is None:
                 return
 

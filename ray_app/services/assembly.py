@@ -14,6 +14,7 @@ from ray_app.services.models import ModelService
 from ray_app.services.pool import BoundedPool
 from ray_app.services.readiness import Readiness
 from ray_app.services.train import TrainService
+from ray_app.services.trials import TrialService
 from ray_app.settings import Settings
 from training.data import DataAccess
 from training.errors import TrainingError
@@ -42,6 +43,7 @@ class Services:
     train: TrainService
     evaluate: EvaluateService
     models: ModelService
+    trials: TrialService
     readiness: Readiness
     keys: KeyRing | None
     key_checks: BoundedPool
@@ -82,6 +84,7 @@ def assemble(jobs: Jobs, settings: Settings) -> Services:
         train=TrainService(jobs, workplace, data_checks, plan_limit_mb=settings.plan_limit_mb),
         evaluate=EvaluateService(jobs, workplace, registry_calls),
         models=ModelService(workplace.registry, registry_calls),
+        trials=TrialService(jobs, workplace.registry, registry_calls),
         readiness=Readiness(jobs, workplace.registry, registry_calls),
         keys=KeyRing(settings.api_keys_file) if settings.api_keys_file else None,
         key_checks=key_checks,

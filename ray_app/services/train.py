@@ -12,6 +12,7 @@ from training.errors import SpecError
 from training.models import family_of
 from training.pipeline import Plan, Workplace, plan
 from training.spec import TrainSpec, parse_spec
+from training.tuning import plan_study
 
 TASKS = ("binary", "multiclass", "regression")
 
@@ -66,6 +67,8 @@ def check_model(spec: TrainSpec) -> None:
     for task in tasks:
         try:
             family.check(spec.model, task)
+            if spec.tune is not None:
+                plan_study(spec, task)
         except SpecError as error:
             refusals.append(error)
     if len(refusals) == len(tasks):

@@ -16,6 +16,7 @@ ROOMS = {
     "ray.serve": ("ray_app/app.py", "ray_app/local/"),
     "ray.train": ("training/distributed/",),
     "ray.tune": ("training/tuning/",),
+    "optuna": ("training/tuning/",),
     "ray": ("ray_app/app.py", "ray_app/dispatcher/", "ray_app/local/", "training/distributed/", "training/tuning/"),
     "mlflow": ("training/registry/", "training/mts_scoring/pyfunc.py"),
     "sqlalchemy": ("ray_app/jobs/",),

@@ -35,6 +35,10 @@ class FitContext:
     """time.monotonic() after which the fit should return the best so far, or raise FitError."""
     checkpoint_folder: Path | None = None
     """Where a long fit may leave what it needs to go on after its process dies."""
+    on_step: Callable[[int, Mapping[str, float]], None] | None = None
+    """Called after every boosting round or epoch that has validation metrics; what it raises ends the fit."""
+    prepared: dict[Any, Any] | None = None
+    """Where fits on the very same FitData leave what the next one can use: encoders, matrices. None keeps nothing."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,19 @@ class ModelFamily(ABC):
             FitError: the estimator failed on valid data.
             JobCancelledError: the observer asked for it.
         """
+
+    def reports_steps(self, spec: ModelSpec) -> bool:
+        """Whether a fit calls `FitContext.on_step`, so that a bad one can be ended early."""
+        return False
+
+    def without_early_stopping(self, spec: ModelSpec, facts: Mapping[str, float]) -> ModelSpec:
+        """The spec with as many rounds or epochs as an earlier fit found best, for a fit without validation rows.
+
+        Args:
+            spec: of the earlier fit.
+            facts: what the earlier fit found, FittedModel.facts.
+        """
+        return spec
 
 
 FamilyFactory = Callable[[], ModelFamily]

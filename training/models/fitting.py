@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import TypeVar
 
 from training.data.table import TableSchema
 from training.errors import DataError, FitError
 from training.models.base import FitContext
 from training.mts_scoring.columns import Feature, InputError
+
+T = TypeVar("T")
 
 REPORTS_PER_S = 5.0
 """Most reports a second: an observer that writes to a database must not slow the fit."""
@@ -25,6 +28,16 @@ def features_of(schema: TableSchema) -> tuple[Feature, ...]:
     if not features:
         raise DataError("no column is left as a feature", hint="check data.include and data.exclude")
     return features
+
+
+def prepared(context: FitContext, key: Hashable, make: Callable[[], T]) -> T:
+    """What an earlier fit on the same rows left under the key, or what is made now and left for the next one."""
+    if context.prepared is None:
+        return make()
+    if key not in context.prepared:
+        context.prepared[key] = make()
+    kept: T = context.prepared[key]
+    return kept
 
 
 @contextmanager
@@ -53,6 +66,7 @@ class FitReporter:
 
     def __init__(self, context: FitContext, total_steps: int, *, first_step: int = 0) -> None:
         self._observer = context.observer
+        self._on_step = context.on_step
         self._deadline = context.deadline
         self._total = max(1, total_steps)
         self._first = first_step
@@ -66,6 +80,8 @@ class FitReporter:
         Raises:
             JobCancelledError: somebody asked the job to stop.
         """
+        if self._on_step is not None and metrics:
+            self._on_step(done, metrics)
         now = time.monotonic()
         self._pending = (done, dict(metrics))
         if now >= self._next:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar
 
@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from training.data.table import Rows
 from training.errors import FitError
 from training.models.base import FitContext, FitData, FittedModel, ModelFamily
-from training.models.fitting import FitReporter, features_of, fit_errors
+from training.models.fitting import FitReporter, features_of, fit_errors, prepared
 from training.models.sklearn_params import Plan, plan_estimator
 from training.mts_scoring.encoder import TREE_CATEGORIES, TableEncoder
 from training.mts_scoring.sklearn_predictor import SklearnPredictor, estimator_input
@@ -51,8 +51,13 @@ class SklearnFamily(ModelFamily):
         """Fits, see ModelFamily."""
         plan = _plan(spec, data.schema.task, data.schema.classes)
         with fit_errors(plan.name, ValueError, ArithmeticError, np.linalg.LinAlgError), _warnings_logged(plan.name):
-            encoder = TableEncoder.fit(
-                data.train.frame, features_of(data.schema), style=plan.style, max_categories=_max_categories(plan)
+            limit = _max_categories(plan)
+            encoder = prepared(
+                context,
+                ("encoder", plan.style, limit),
+                lambda: TableEncoder.fit(
+                    data.train.frame, features_of(data.schema), style=plan.style, max_categories=limit
+                ),
             )
             with threadpool_limits(context.cpus):
                 estimator = _fit(plan, encoder, data, context)
@@ -63,6 +68,13 @@ class SklearnFamily(ModelFamily):
         iterations = np.max(getattr(estimator, "n_iter_", 0) or 0)
         facts = {"iterations": float(iterations)} if iterations else {}
         return FittedModel(predictor, {"estimator": plan.name, **estimator.get_params(deep=False)}, facts)
+
+    def without_early_stopping(self, spec: ModelSpec, facts: Mapping[str, float]) -> ModelSpec:
+        """As many rounds of histogram boosting as were best, see ModelFamily."""
+        if not isinstance(spec, SklearnSpec) or spec.estimator != "hist_gradient_boosting":
+            return spec
+        fixed = {"max_iter": int(facts["iterations"]), "early_stopping": False}
+        return spec.model_copy(update={"params": {**spec.params, **fixed}})
 
 
 def _plan(spec: ModelSpec, task: str, classes: tuple[str, ...]) -> Plan:
@@ -80,7 +92,9 @@ def _max_categories(plan: Plan) -> int | None:
 
 def _fit(plan: Plan, encoder: TableEncoder, data: FitData, context: FitContext) -> Any:
     estimator = plan.build(context)
-    matrix = estimator_input(encoder, data.train.frame)
+    matrix = prepared(
+        context, ("matrix", plan.style, _max_categories(plan)), lambda: estimator_input(encoder, data.train.frame)
+    )
     if plan.is_forest:
         _grow(estimator, matrix, data.train, context)
         return estimator

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 from training.models.base import FitContext, FitData, FittedModel, ModelFamily
-from training.models.torch_params import NetworkParams, check_params
+from training.models.torch_params import PARAMS, NetworkParams, check_params
 from training.spec import ModelSpec, TorchSpec
 
 
@@ -31,8 +32,27 @@ class TorchFamily(ModelFamily):
         torch_spec, params = _checked(spec, data.schema.task)
         return fit_networks(torch_spec.architecture, params, data, context)
 
+    def reports_steps(self, spec: ModelSpec) -> bool:
+        """After each epoch, see ModelFamily."""
+        return True
+
+    def without_early_stopping(self, spec: ModelSpec, facts: Mapping[str, float]) -> ModelSpec:
+        """As many epochs as were best where the learning rate is constant, see ModelFamily. A schedule has to run to
+        its end, and where that is depends on the rows: there the fit chooses the number of epochs itself."""
+        if (
+            not isinstance(spec, TorchSpec)
+            or PARAMS[spec.architecture].model_validate(spec.params).schedule != "constant"
+        ):
+            return spec
+        fixed = {"max_epochs": max(1, round(facts["best_epoch"])), "patience": 0}
+        return spec.model_copy(update={"params": {**spec.params, **fixed}})
+
 
 def _checked(spec: ModelSpec, task: str) -> tuple[TorchSpec, NetworkParams]:
     if not isinstance(spec, TorchSpec):
         raise TypeError(f"the torch family takes a TorchSpec, not {type(spec).__name__}")
     return spec, check_params(spec.architecture, spec.params, task)
+
+
+def _schedule(spec: TorchSpec) -> str:
+    return PARAMS[spec.architecture].model_validate(spec.params).schedule

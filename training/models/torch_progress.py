@@ -14,6 +14,7 @@ class FitClock:
 
     def __init__(self, context: FitContext, num_networks: int) -> None:
         self._observer = context.observer
+        self._on_step = context.on_step
         self._deadline = context.deadline
         self._num_networks = num_networks
         self._started = time.monotonic()
@@ -47,6 +48,8 @@ class FitClock:
         if metrics:
             self._epochs += 1
             self._pending = (self._epochs, dict(metrics))
+            if self._on_step is not None:
+                self._on_step(self._epochs, metrics)
         now = time.monotonic()
         if now >= self._next:
             self._next = now + 1.0 / REPORTS_PER_S

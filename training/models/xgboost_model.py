@@ -10,10 +10,12 @@ from typing import Any, ClassVar
 
 import xgboost as xgb
 
+from training.data.table import Rows
 from training.errors import Problem, SpecError, nearest
 from training.models.base import FitContext, FitData, FittedModel, ModelFamily
-from training.models.fitting import FitReporter, features_of, fit_errors
+from training.models.fitting import FitReporter, features_of, fit_errors, prepared
 from training.models.xgboost_params import (
+    ALIASES,
     EARLY_STOPPING_ROUNDS,
     ROUNDS_WITH_VALIDATION,
     ROUNDS_WITHOUT_VALIDATION,
@@ -48,8 +50,18 @@ class XGBoostFamily(ModelFamily):
         """Fits, see ModelFamily. After the deadline the best so far is returned."""
         plan = plan_boosting(_params(spec), data.schema.task)
         with fit_errors("xgboost", xgb.core.XGBoostError):
-            encoder = TableEncoder.fit(data.train.frame, features_of(data.schema))
+            encoder = prepared(context, "encoder", lambda: TableEncoder.fit(data.train.frame, features_of(data.schema)))
             return _boost(plan, encoder, data, context)
+
+    def reports_steps(self, spec: ModelSpec) -> bool:
+        """After each round, see ModelFamily."""
+        return True
+
+    def without_early_stopping(self, spec: ModelSpec, facts: Mapping[str, float]) -> ModelSpec:
+        """As many rounds as were best, see ModelFamily."""
+        rounds = {"n_estimators": int(facts["best_iteration"]) + 1, "early_stopping_rounds": 0}
+        kept = {name: value for name, value in _params(spec).items() if ALIASES.get(name, name) not in rounds}
+        return XGBoostSpec(params=kept | rounds)
 
 
 def _params(spec: ModelSpec) -> Mapping[str, Any]:
@@ -77,17 +89,12 @@ def _boost(plan: BoostingPlan, encoder: TableEncoder, data: FitData, context: Fi
             "nthread": context.cpus, "device": "cuda" if context.gpus else "cpu", "verbosity": 0,
             "seed": context.seed + start,  # the rounds after a checkpoint must not draw the first samples again
         }  # fmt: skip
-        train = quantile_matrix(encoder, data.train, params, context.cpus)
-        evals = (
-            [(quantile_matrix(encoder, validation, params, context.cpus, ref=train), "validation")]
-            if validation
-            else []
-        )
+        train, held_out = _matrices(encoder, data.train, validation, params, context)
         booster = xgb.train(
             params | run,
             train,
             rounds - start,
-            evals=evals,
+            evals=[(held_out, "validation")] if held_out is not None else [],
             xgb_model=booster,
             callbacks=[boosting],
             verbose_eval=False,
@@ -101,6 +108,18 @@ def _boost(plan: BoostingPlan, encoder: TableEncoder, data: FitData, context: Fi
     best: Any = _first_rounds(booster, kept) if kept < boosting.rounds else booster
     best.set_param({"device": "cpu"})  # rows to score come in main memory
     return FittedModel(XGBoostPredictor(encoder, best, num_classes=num_classes), described, facts)
+
+
+def _matrices(
+    encoder: TableEncoder, train: Rows, validation: Rows | None, params: Mapping[str, Any], context: FitContext
+) -> tuple[Any, Any]:
+    """The rows as histogram bins; None for no validation rows."""
+
+    def make() -> tuple[Any, Any]:
+        bins = quantile_matrix(encoder, train, params, context.cpus)
+        return bins, quantile_matrix(encoder, validation, params, context.cpus, ref=bins) if validation else None
+
+    return prepared(context, ("bins", params.get("max_bin")), make)
 
 
 def _first_rounds(booster: Any, rounds: int) -> Any:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from training import evaluation
-from training.models import FittedModel
 from training.mts_scoring.model import Feature, ScoringModel
+from training.pipeline.fitted import Fit
 from training.pipeline.prepare import Checked, Parts
 from training.result import Interval, LeaderboardRow, SliceRow
 from training.spec import TrainSpec
@@ -23,12 +23,14 @@ class Assessment:
     leaderboard: list[LeaderboardRow]
 
 
-def scoring_model(spec: TrainSpec, checked: Checked, parts: Parts, fitted: FittedModel) -> ScoringModel:
+def scoring_model(spec: TrainSpec, checked: Checked, parts: Parts, fit: Fit) -> ScoringModel:
     """The fitted model with all that scoring needs: columns, classes, decision threshold."""
     schema = checked.schema
+    fitted = fit.model
     threshold = None
     if schema.task == "binary":
-        scores = fitted.predictor.predict(parts.validation.frame)[:, 1]
+        unseen = fit.validation_scores
+        scores = (fitted.predictor.predict(parts.validation.frame) if unseen is None else unseen)[:, 1]
         threshold = evaluation.choose_threshold(
             parts.validation.target.astype(np.int64, copy=False),
             scores,

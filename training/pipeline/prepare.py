@@ -15,6 +15,7 @@ from training.evaluation import check_metrics, check_slices
 from training.models import family_of
 from training.result import DataSummary
 from training.spec import TrainSpec
+from training.tuning import plan_study
 
 logger = logging.getLogger("training")
 
@@ -66,6 +67,8 @@ def check(dataset: Dataset, spec: TrainSpec) -> Checked:
     frame = dataset.frame
     schema = infer_schema(frame, spec.data, spec.split)
     family_of(spec.model).check(spec.model, schema.task)
+    if spec.tune is not None:
+        plan_study(spec, schema.task)
     check_slices(spec.evaluation.slices, list(frame.columns))
     check_metrics(spec, schema.task, schema.classes)
     split = split_rows(frame, schema, spec.data, spec.split)

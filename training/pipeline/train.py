@@ -63,10 +63,10 @@ def _run(job: Job, commit: Callable[[], None]) -> TrainResult:
         tracker.log_data(dataset, checked.schema, checked.split)
         parts = partition(checked, spec)
     with watch.phase("fit"):
-        fitted = fit_model(job, checked, parts)
-        tracker.log_fit(fitted.params, fitted.facts)
+        fit = fit_model(job, checked, parts)
+        tracker.log_fit(fit.model.params, fit.model.facts)
     with watch.phase("evaluate"):
-        model = scoring_model(spec, checked, parts, fitted)
+        model = scoring_model(spec, checked, parts, fit)
         assessment = assess(spec, checked, parts, model, watch.timings["fit_s"])
         tracker.log_result(assessment.metrics, assessment.slices)
     with watch.phase("register"):
@@ -80,11 +80,12 @@ def _run(job: Job, commit: Callable[[], None]) -> TrainResult:
         task=checked.schema.task,
         primary_metric=evaluation.primary_metric(checked.schema.task),
         metrics=assessment.metrics,
-        leaderboard=assessment.leaderboard,
+        leaderboard=fit.leaderboard or assessment.leaderboard,
         gate=verdict,
         data=checked.summary(),
         slices=assessment.slices,
         threshold=model.threshold,
+        study=fit.study,
         timings=watch.timings,
     )
 

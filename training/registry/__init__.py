@@ -4,5 +4,6 @@ from training.registry.model import AliasChange, ModelInfo, ModelPage, VersionIn
 from training.registry.registry import Registry
 from training.registry.rows import row_hashes
 from training.registry.tracking import RunTracker
+from training.registry.trial_runs import TrialRuns
 
-__all__ = ["AliasChange", "ModelInfo", "ModelPage", "Registry", "RunTracker", "VersionInfo", "row_hashes"]
+__all__ = ["AliasChange", "ModelInfo", "ModelPage", "Registry", "RunTracker", "TrialRuns", "VersionInfo", "row_hashes"]

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from training.mts_scoring.model import ScoringModel
-from training.registry import aliases, store, versions
+from training.registry import aliases, store, trial_runs, versions
 from training.registry.environment import code_version
 from training.registry.errors import translated
 from training.registry.model import ModelInfo, ModelPage, VersionInfo
 from training.registry.rows import RowHashes
 from training.registry.tracking import RunTracker
-from training.result import GateVerdict, Interval, VersionReference
+from training.result import GateVerdict, Interval, TrialRow, VersionReference
 from training.spec import TrainSpec
 
 
@@ -146,6 +146,14 @@ class Registry:
         """
         return versions.resolve(store.connect(self.tracking_uri), name, version, None)
 
+    def trials(self, name: str, job_id: str) -> list[TrialRow]:
+        """The trials of a job's search by number, as far as they are recorded; empty for a job without one."""
+        return trial_runs.trials_of(store.connect(self.tracking_uri), name, job_id)
+
+    def studies(self, name: str) -> list[list[TrialRow]]:
+        """The complete trials of each search of a model, or of a job of any model, the newest search first."""
+        return trial_runs.studies_of(store.connect(self.tracking_uri), name)
+
     def promote(self, name: str, version: str, *, reason: str, by: str) -> None:
         """Makes a version the champion; the champion before becomes previous.
 
@@ -170,6 +178,8 @@ class Registry:
         for run_id, status in runs:
             if status in {"RUNNING", "SCHEDULED"}:
                 client.set_terminated(run_id, "KILLED")
+        if runs:
+            trial_runs.close_stale(client, experiment, job_id)
         return len(runs)
 
 

@@ -7,9 +7,11 @@ from training.spec.job import EvaluateSpec, EvaluationData, ModelReference, Trai
 from training.spec.model import ModelSpec, SklearnSpec, TorchArchitecture, TorchSpec, XGBoostSpec
 from training.spec.parsing import parse_spec
 from training.spec.resources import ResourcesSpec
+from training.spec.tune import Choice, FloatRange, IntRange, ParameterSpec, StopSpec, TuneSpec
 
 __all__ = [
-    "DataSpec", "EvaluateSpec", "EvaluationData", "EvaluationSpec", "FileSource", "InlineSource", "MetricName",
-    "ModelReference", "ModelSpec", "PromotionSpec", "ResourcesSpec", "SklearnSpec", "Source", "SpecModel", "SplitSpec",
-    "SplitStrategy", "Task", "TorchArchitecture", "TorchSpec", "TrainSpec", "XGBoostSpec", "parse_spec",
+    "Choice", "DataSpec", "EvaluateSpec", "EvaluationData", "EvaluationSpec", "FileSource", "FloatRange",
+    "InlineSource", "IntRange", "MetricName", "ModelReference", "ModelSpec", "ParameterSpec", "PromotionSpec",
+    "ResourcesSpec", "SklearnSpec", "Source", "SpecModel", "SplitSpec", "SplitStrategy", "StopSpec", "Task",
+    "TorchArchitecture", "TorchSpec", "TrainSpec", "TuneSpec", "XGBoostSpec", "parse_spec",
 ]  # fmt: skip

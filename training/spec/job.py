@@ -11,6 +11,7 @@ from training.spec.data import DataSpec, Source, SplitSpec
 from training.spec.evaluation import EvaluationSpec, PromotionSpec
 from training.spec.model import ModelSpec, XGBoostSpec
 from training.spec.resources import ResourcesSpec
+from training.spec.tune import TuneSpec
 
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
 
@@ -23,8 +24,8 @@ class TrainSpec(SpecModel):
     data: DataSpec
     split: SplitSpec = SplitSpec()
     model: ModelSpec = XGBoostSpec()
-    tune: None = None
-    """Reserved for hyperparameter search; must be null."""
+    tune: TuneSpec | None = None
+    """Searches for the best parameters of the model; null trains with `model.params` as they are."""
     resources: ResourcesSpec = ResourcesSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
     promotion: PromotionSpec = PromotionSpec()

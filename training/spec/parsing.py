@@ -64,7 +64,11 @@ def _real_location(raw: Any, location: tuple[int | str, ...]) -> Iterator[int | 
     here = raw
     for index, part in enumerate(location):
         is_last = index == len(location) - 1
-        if isinstance(here, dict) and part not in here and not is_last:
+        if (
+            isinstance(here, dict)
+            and part not in here
+            and (not is_last or part in {here.get("type"), here.get("family")})
+        ):
             continue
         yield part
         if isinstance(here, dict):

@@ -1,0 +1,221 @@
+"""The stage that fits, where the spec asks for a search: the search, then the best configuration on all rows but the
+hold-out test rows, which nothing here ever sees."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from training.data import make_rows
+from training.errors import SpecError
+from training.models import FitContext, FitData, family_of
+from training.pipeline.fitted import Fit
+from training.pipeline.job import Job
+from training.pipeline.prepare import Checked, Parts
+from training.registry import Registry, TrialRuns
+from training.result import LeaderboardRow, StudySummary, TrialRow
+from training.spec import TrainSpec
+from training.tuning import Goal, StudyPlan, pareto_front, plan_study
+from training.tuning.held_out import fold_data, fold_places, objective_noise
+from training.tuning.importances import importances
+from training.tuning.report import study_fragment
+from training.tuning.study import StudyOutcome, StudySetup, run_study
+from training.tuning.work import Trial, TrialWork
+
+Scores = npt.NDArray[np.float64]
+
+REFIT_SHARE = 0.2
+"""Of the time budget of the whole job that is left for all that comes after the search."""
+EARLIER_STUDIES, EARLIER_TRIALS = 2, 2
+"""The search begins with the best few trials of the newest few studies."""
+
+
+def tune_model(job: Job, checked: Checked, parts: Parts) -> Fit:
+    """Searches, and fits the best configuration on the train and validation rows together, with as many rounds as were
+    best on the train rows.
+
+    Raises:
+        SpecError: there is no study to begin with.
+        FitError: every trial failed.
+        JobCancelledError: somebody asked the job to stop.
+    """
+    spec, schema = job.spec, checked.schema
+    plan = plan_study(spec, schema.task)
+    whole_places = np.sort(np.concatenate([checked.split.train, checked.split.validation]))
+    whole = make_rows(checked.dataset.frame, schema, spec.data, whole_places)
+    fit_parts: tuple[FitData, ...] = (FitData(schema, parts.train, parts.validation),)
+    order: npt.NDArray[np.int64] = np.searchsorted(whole_places, checked.split.validation)
+    if plan.tune.folds is not None:
+        held = fold_places(whole, schema, plan.tune.folds, spec.split.seed)
+        fit_parts, order = fold_data(whole, schema, held), np.concatenate(held)
+    earlier = earlier_configs(job.workplace.registry, spec, plan)
+    with _study_folder(job) as folder:
+        work = _work(spec, plan, fit_parts, folder)
+        setup = _setup(job, checked, folder, earlier, work)
+        with TrialRuns(job.tracker) as runs:
+            outcome = run_study(plan, work, setup, _Listener(job, plan.goal, runs))
+        scores = _scores(work, outcome.best)
+    # the held-out rows in the order of the data, and of those the validation rows
+    in_order = scores[np.argsort(order)]
+    is_validation = np.isin(whole_places[np.sort(order)], checked.split.validation)
+    summary = _summary(spec, plan, outcome)
+    _record(job, summary, outcome, plan)
+    best = family_of(spec.model).without_early_stopping(work.model_of(outcome.best.params), outcome.best.facts)
+    context = FitContext(
+        seed=spec.split.seed, cpus=spec.resources.cpus_per_worker, gpus=spec.resources.gpus_per_worker,
+        observer=job.watch.observer, deadline=job.deadline,
+    )  # fmt: skip
+    fitted = family_of(spec.model).fit(best, FitData(schema, whole, None), context)
+    fitted = replace(fitted, facts={**outcome.best.facts, **fitted.facts})
+    return Fit(fitted, in_order[is_validation], summary, _leaderboard(spec, outcome))
+
+
+def earlier_configs(registry: Registry, spec: TrainSpec, plan: StudyPlan) -> list[dict[str, Any]]:
+    """The best configurations of earlier studies that lie in this space, to begin with.
+
+    Raises:
+        SpecError: `tune.warm_start_from` names no study with such a configuration.
+    """
+    if not plan.tune.warm_start:
+        return []
+    named = plan.tune.warm_start_from
+    found: list[dict[str, Any]] = []
+    for rows in registry.studies(named or spec.name)[:EARLIER_STUDIES]:
+        usable = [row for row in rows if plan.goal.has_values(row.values) and plan.space.fits(row.params)]
+        ranked = sorted(usable, key=lambda row: (plan.goal.rank(row.values), -row.number), reverse=True)
+        fresh = [row.params for row in ranked if row.params and row.params not in found]
+        found += fresh[:EARLIER_TRIALS]
+    if named is not None and not found:
+        message = "no trials of such a job or model lie in the space of this search"
+        hint = "Name a job with a search, or a model, of the same family, or leave it out."
+        raise SpecError.at("tune.warm_start_from", named, message, hint=hint)
+    return found[: max(0, plan.tune.num_trials - 1)]
+
+
+@contextmanager
+def _study_folder(job: Job) -> Iterator[Path]:
+    """Where the study can be found again after its process died, or a folder that goes with it."""
+    if job.checkpoints is not None:
+        yield job.checkpoints / "study"
+        return
+    with tempfile.TemporaryDirectory(prefix="mts-study-", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
+
+
+def _work(spec: TrainSpec, plan: StudyPlan, parts: tuple[FitData, ...], folder: Path) -> TrialWork:
+    policy = os.sched_getscheduler(0) if hasattr(os, "sched_getscheduler") else 0
+    return TrialWork(
+        model=spec.model, parts=parts, goal=plan.goal, seed=spec.split.seed, cpus=spec.resources.cpus_per_worker,
+        gpus=spec.resources.gpus_per_worker, pace=None, scores_folder=folder / "scores",
+        niceness=os.getpriority(os.PRIO_PROCESS, 0), policy=policy,
+    )  # fmt: skip
+
+
+def _setup(
+    job: Job, checked: Checked, folder: Path, earlier: list[dict[str, Any]], work: TrialWork
+) -> StudySetup:  # fmt: skip
+    spec = job.spec
+    budgets = [spec.tune.time_budget_s] if spec.tune and spec.tune.time_budget_s else []
+    if job.deadline is not None:
+        budgets.append((1.0 - REFIT_SHARE) * max(0.0, job.deadline - time.monotonic()))
+
+    def noise(row: TrialRow) -> float:
+        return objective_noise(work.parts, _scores(work, row), work.goal.first, spec.split.seed)
+
+    return StudySetup(
+        folder=folder, fingerprint=_fingerprint(spec, checked), resources=spec.resources, seed=spec.split.seed,
+        earlier=earlier, budget_s=min(budgets, default=None), noise=noise,
+    )  # fmt: skip
+
+
+def _fingerprint(spec: TrainSpec, checked: Checked) -> str:
+    """Tells the study of this spec and these rows from another."""
+    parts = [spec.model_dump(mode="json", include={"model", "tune", "split"}), checked.dataset.sha256]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _scores(work: TrialWork, row: TrialRow) -> Scores:
+    """The trial's scores of the held-out rows; fitted again where another machine keeps them."""
+    file = work.scores_file(row.number)
+    if not file.is_file():
+        Trial(work, row.number, row.params, [{} for _ in work.parts]).run(lambda _rung, _score: None)
+    scores: Scores = np.load(file, allow_pickle=False)
+    return scores
+
+
+class _Listener:
+    """Passes on what a study says: to the job's observer, and to a run for each trial."""
+
+    def __init__(self, job: Job, goal: Goal, runs: TrialRuns) -> None:
+        self._observer, self._runs, self._goal = job.watch.observer, runs, goal
+
+    def trial(self, row: TrialRow) -> None:
+        """A trial begins or is over."""
+        self._runs.put(row)
+
+    def best(self, row: TrialRow, ended: int) -> None:
+        """The best value so far, as the job's live metrics."""
+        best = {f"tune/best_{name}": row.values[name] for name in self._goal.objectives}
+        self._observer.metrics({**best, "tune/trials": float(ended), "tune/best_trial": float(row.number)}, ended)
+
+    def progress(self, fraction: float) -> None:
+        """Share of the search; the refit comes after it."""
+        self._observer.progress(fraction)
+
+
+def _summary(spec: TrainSpec, plan: StudyPlan, outcome: StudyOutcome) -> StudySummary:
+    complete = [row for row in outcome.rows if row.status == "COMPLETE"]
+    candidates = [row for row in complete if row.feasible] or complete
+    is_pareto = len(plan.goal.objectives) > 1
+    front = pareto_front([plan.goal.gains(row.values) for row in candidates]) if is_pareto else []
+    counts: dict[str, int] = {}
+    for row in outcome.rows:
+        counts[row.status] = counts.get(row.status, 0) + 1
+    return StudySummary(
+        objectives=list(plan.goal.objectives),
+        searcher=plan.tune.searcher,
+        scheduler=plan.scheduler,
+        trials=counts,
+        best=outcome.best,
+        default=outcome.rows[0],
+        pareto=[candidates[place] for place in front],
+        importances=importances(plan.space, plan.goal, outcome.rows, spec.split.seed),
+        ended_by=outcome.ended_by,
+        resumed_trials=outcome.resumed,
+        started_from=[row.params for row in outcome.rows if row.origin == "earlier"],
+        spent_s=outcome.spent_s,
+    )
+
+
+def _record(job: Job, summary: StudySummary, outcome: StudyOutcome, plan: StudyPlan) -> None:
+    """The study beside the run's other artifacts."""
+    rows = [row.model_dump(mode="json") for row in outcome.rows]
+    document: Mapping[str, Any] = {"summary": summary.model_dump(mode="json"), "trials": rows}
+    job.tracker.log_text("study.json", json.dumps(document, indent=2, default=str))
+    job.tracker.log_text("study.html", study_fragment(summary, outcome.rows, plan.goal))
+
+
+def _leaderboard(spec: TrainSpec, outcome: StudyOutcome) -> list[LeaderboardRow]:
+    """The best trial, and that of the default configuration, as they were before the refit."""
+    named = [(f"{spec.model.family} (trial {outcome.best.number})", outcome.best)]
+    if outcome.best.number != 0 and outcome.rows[0].status == "COMPLETE":
+        named.append((f"{spec.model.family} (trial 0, default)", outcome.rows[0]))
+    return [
+        LeaderboardRow(
+            model=name,
+            validation={metric: value for metric, value in row.values.items() if metric not in {"fit_s", "predict_ms"}},
+            fit_s=row.values.get("fit_s", 0.0),
+        )
+        for name, row in named
+    ]

@@ -1,0 +1,163 @@
+"""Ray Tune's control loop, without what a study has no use for."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ray.air.execution.resources.fixed import FixedResourceManager
+from ray.exceptions import RayActorError, RayTaskError
+from ray.tune import PlacementGroupFactory
+from ray.tune.error import TuneError
+from ray.tune.execution.tune_controller import TuneController
+from ray.tune.experiment import Experiment, Trial
+from ray.tune.registry import register_trainable
+from ray.tune.schedulers import TrialScheduler
+from ray.tune.search.search_algorithm import SearchAlgorithm
+
+from training.tuning.actor import OUTCOME, Failure, TrialActor, WorkReference
+from training.tuning.work import Progress, TrialOutcome
+
+TRAINABLE = "training-trial"
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A configuration to try; `until` is the time.time() at which its fit is to end with the best so far."""
+
+    number: int
+    config: dict[str, Any]
+    until: float | None = None
+
+
+Finding = TrialOutcome | Failure | Progress
+"""What became of a trial; its progress where the scheduler ended it early."""
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Room for trials: so many at once, each with these resources by Ray's names."""
+
+    count: int
+    resources: dict[str, float]
+
+    def all(self) -> dict[str, float]:
+        """The resources of all trials together."""
+        return {name: amount * self.count for name, amount in self.resources.items()}
+
+
+@dataclass
+class ProposedTrials(SearchAlgorithm):
+    """Where Tune's trials come from and whom it tells of their end.
+
+    Args:
+        propose: the next configuration, None when there is none left.
+        found: hears what became of a trial.
+        make: Tune's trial of a proposal.
+        limit: trials at once. A configuration is proposed when its trial can start, so that it can draw on all trials
+            that ended before.
+    """
+
+    propose: Callable[[], Proposal | None]
+    found: Callable[[int, Finding], None]
+    make: Callable[[Proposal], Trial]
+    limit: int
+    causes: dict[str, str] = field(default_factory=dict)
+    _running: dict[str, int] = field(default_factory=dict)
+    _is_over: bool = False
+
+    def next_trial(self) -> Trial | None:
+        """The next trial, if there is room for it."""
+        if self._is_over or len(self._running) >= self.limit:
+            return None
+        proposal = self.propose()
+        if proposal is None:
+            self._is_over = True
+            return None
+        trial = self.make(proposal)
+        self._running[trial.trial_id] = proposal.number
+        return trial
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:  # noqa: FBT001, FBT002 - Tune's signature
+        """A trial is over."""
+        number = self._running.pop(trial_id)
+        if error:
+            cause = self.causes.pop(trial_id, "unknown cause")
+            self.found(number, Failure(f"the process of the trial ended: {cause}", is_process_death=True))
+        else:
+            self.found(number, (result or {}).get(OUTCOME, Progress([], None)))
+
+    def is_finished(self) -> bool:
+        """Whether there will be no more trials."""
+        return self._is_over
+
+
+class StudyController(TuneController):
+    """Runs trials on reused actors.
+
+    Tune's own files are left out: it would write the state of all trials again and again, while the study keeps a
+    journal of one line for each trial. There are no placement groups: one that a task made outlives the task when its
+    process is killed, and would hold its CPUs until the cluster ends.
+
+    Args:
+        folder: for Tune's marks; the trials' own folders lie in Ray's session folder.
+        work: what the trials share.
+        slots: room for trials.
+        scheduler: ends bad trials early.
+        propose: the next configuration, None when there is none left.
+        found: hears what became of a trial.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        work: WorkReference,
+        slots: Slots,
+        scheduler: TrialScheduler,
+        *,
+        propose: Callable[[], Proposal | None],
+        found: Callable[[int, Finding], None],
+    ) -> None:
+        register_trainable(TRAINABLE, TrialActor, warn=False)
+        storage = Experiment("tune", TRAINABLE, storage_path=str(folder)).storage
+        resources = PlacementGroupFactory([slots.resources])
+        tries = itertools.count()
+
+        def make(proposal: Proposal) -> Trial:
+            config = {
+                "work": work, "number": proposal.number, "config": proposal.config, "until": proposal.until,
+            }  # fmt: skip
+            return Trial(
+                TRAINABLE, config=config, trial_id=f"{proposal.number:05d}-{next(tries)}", storage=storage,
+                placement_group_factory=resources,
+            )  # fmt: skip
+
+        self._proposed = ProposedTrials(propose, found, make, slots.count)
+        super().__init__(
+            search_alg=self._proposed,
+            scheduler=scheduler,
+            storage=storage,
+            reuse_actors=True,
+            resource_manager_factory=lambda: FixedResourceManager(slots.all()),
+        )
+
+    def advance(self) -> bool:
+        """Waits for one event, at most 0.1 s, and deals with it; False when every trial is over."""
+        if self.is_finished():  # type: ignore[no-untyped-call]  # Tune leaves some of its methods untyped
+            return False
+        self.step()  # type: ignore[no-untyped-call]  # as above
+        return True
+
+    def close(self) -> None:
+        """Ends all processes of trials at once."""
+        self._actor_manager.cleanup()  # type: ignore[no-untyped-call]  # as above
+
+    def checkpoint(self, force: bool = False, wait: bool = False) -> None:  # noqa: FBT001, FBT002 - Tune's signature
+        """Writes nothing."""
+
+    def _process_trial_failure(self, trial: Trial, exception: TuneError | RayTaskError | RayActorError) -> None:
+        self._proposed.causes[trial.trial_id] = " ".join(str(exception).split())[:500]
+        super()._process_trial_failure(trial, exception)

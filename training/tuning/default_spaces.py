@@ -1,0 +1,179 @@
+"""The space that each family is searched in where the spec names none, with its source."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from training.spec import Choice, FloatRange, IntRange, ModelSpec, ParameterSpec, SklearnSpec, TorchSpec
+from training.tuning.space import Space
+
+
+def _float(low: float, high: float, *, log: bool = False) -> FloatRange:
+    return FloatRange(type="float", low=low, high=high, log=log)
+
+
+def _int(low: int, high: int, *, log: bool = False) -> IntRange:
+    return IntRange(type="int", low=low, high=high, log=log)
+
+
+def _choice(*values: Any) -> Choice:
+    return Choice(type="choice", values=list(values))
+
+
+def default_space(model: ModelSpec, task: str) -> Space:
+    """The space of the model; empty for a family that has none."""
+    if isinstance(model, SklearnSpec):
+        return _SKLEARN[model.estimator](task)
+    if isinstance(model, TorchSpec):
+        return _TORCH[model.architecture](task)
+    return xgboost_space(task) if model.family == "xgboost" else Space({}, {})
+
+
+def xgboost_space(_task: str) -> Space:
+    """Boosted trees: Grinsztajn, Oyallon, Varoquaux 2022, "Why do tree-based models still outperform deep learning on
+    typical tabular data?", arXiv:2207.08815, appendix A.3, with two changes. The learning rate goes from 0.01 to 0.3
+    instead of from 1e-5 to 0.7: below, 2,000 rounds are not enough, above, trees only spoil the search. Depth goes to
+    10, and the number of rounds is not searched, for early stopping finds it."""
+    parameters: dict[str, ParameterSpec] = {
+        "learning_rate": _float(0.01, 0.3, log=True),
+        "max_depth": _int(2, 10),
+        "min_child_weight": _float(1.0, 100.0, log=True),
+        "subsample": _float(0.5, 1.0),
+        "colsample_bytree": _float(0.4, 1.0),
+        "gamma": _float(1e-6, 7.0, log=True),
+        "reg_lambda": _float(0.1, 10.0, log=True),
+        "reg_alpha": _float(1e-6, 10.0, log=True),
+    }
+    defaults = {
+        "learning_rate": 0.05, "max_depth": 6, "min_child_weight": 1.0, "subsample": 0.8, "colsample_bytree": 0.8,
+        "gamma": 0.0, "reg_lambda": 1.0, "reg_alpha": 0.0,
+    }  # fmt: skip
+    return Space(parameters, defaults)
+
+
+def forest_space(task: str) -> Space:
+    """Random forests and extra trees: arXiv:2207.08815, appendix A.3, without the depths below 5, at which a forest is
+    never best there, and with shares of columns as Probst, Wright, Boulesteix 2019, "Hyperparameters and tuning
+    strategies for random forest", arXiv:1804.03515, recommend: they, and the size of a leaf, matter most."""
+    parameters: dict[str, ParameterSpec] = {
+        "max_features": _choice("sqrt", "log2", 0.2, 0.4, 0.6, 0.8, 1.0),
+        "min_samples_leaf": _int(1, 50, log=True),
+        "max_depth": _choice(None, 5, 10, 20),
+        "bootstrap": _choice(True, False),
+    }
+    default_features = 1.0 if task == "regression" else "sqrt"
+    return Space(
+        parameters,
+        {"max_features": default_features, "min_samples_leaf": 2, "max_depth": None, "bootstrap": True},
+    )
+
+
+def extra_trees_space(task: str) -> Space:
+    """See forest_space; extra trees draw no bootstrap sample by default."""
+    forest = forest_space(task)
+    return Space(forest.parameters, {**forest.defaults, "bootstrap": False})
+
+
+def hist_boosting_space(_task: str) -> Space:
+    """Histogram boosting: arXiv:2207.08815, appendix A.3 (HistGradientBoosting), with ranges where it draws from normal
+    distributions around the library's defaults."""
+    parameters: dict[str, ParameterSpec] = {
+        "learning_rate": _float(0.01, 0.3, log=True),
+        "max_leaf_nodes": _int(5, 63, log=True),
+        "min_samples_leaf": _int(5, 100, log=True),
+        "l2_regularization": _float(1e-6, 100.0, log=True),
+        "max_features": _float(0.4, 1.0),
+    }
+    defaults = {
+        "learning_rate": 0.05, "max_leaf_nodes": 31, "min_samples_leaf": 20, "l2_regularization": 0.0,
+        "max_features": 1.0,
+    }  # fmt: skip
+    return Space(parameters, defaults)
+
+
+def logistic_space(_task: str) -> Space:
+    """Logistic regression: the range of the penalty of Probst, Boulesteix, Bischl 2019, "Tunability: Importance of
+    hyperparameters of machine learning algorithms", JMLR 20(53), glmnet, 2^-10 to 2^10, wider at the weak end."""
+    return Space({"C": _float(1e-4, 1e4, log=True)}, {"C": 1.0})
+
+
+def ridge_space(_task: str) -> Space:
+    """Ridge regression: JMLR 20(53), see logistic_space."""
+    return Space({"alpha": _float(1e-3, 1e4, log=True)}, {"alpha": 1.0})
+
+
+def elastic_net_space(_task: str) -> Space:
+    """Elastic net: JMLR 20(53), glmnet: both the strength of the penalty and its mixture."""
+    parameters: dict[str, ParameterSpec] = {"alpha": _float(1e-5, 10.0, log=True), "l1_ratio": _float(0.0, 1.0)}
+    return Space(parameters, {"alpha": 0.01, "l1_ratio": 0.5})
+
+
+def mlp_space(task: str) -> Space:
+    """RealMLP: Holzmüller, Grinsztajn, Steinwart 2024, "Better by default", arXiv:2407.04491, appendix C, table of the
+    search space of RealMLP-HPO."""
+    parameters: dict[str, ParameterSpec] = {
+        "learning_rate": _float(0.02, 0.3, log=True),
+        "hidden_sizes": _choice([256, 256, 256], [64, 64, 64, 64, 64], [512]),
+        "activation": _choice("selu", "relu", "mish"),
+        "dropout": _choice(0.0, 0.15, 0.3),
+        "weight_decay": _choice(0.0, 0.02),
+        "numeric_embeddings": _choice("pbld", "none"),
+        "frequency_scale": _float(0.05, 0.5, log=True).model_copy(update={"when": {"numeric_embeddings": "pbld"}}),
+    }
+    is_regression = task == "regression"
+    defaults = {
+        "learning_rate": 0.2 if is_regression else 0.04, "hidden_sizes": [256, 256, 256],
+        "activation": "mish" if is_regression else "selu", "dropout": 0.15, "weight_decay": 0.02,
+        "numeric_embeddings": "pbld", "frequency_scale": 0.1,
+    }  # fmt: skip
+    return Space(parameters, defaults)
+
+
+def tabm_space(_task: str) -> Space:
+    """TabM: Gorishniy, Kotelnikov, Babenko 2024, arXiv:2410.24210, appendix D, tuning space of TabM with piecewise
+    linear embeddings; layers up to 256 instead of 1024 units, for they run on few cores."""
+    parameters: dict[str, ParameterSpec] = {
+        "learning_rate": _float(3e-4, 5e-3, log=True),
+        "n_blocks": _int(1, 4),
+        "d_block": _choice(64, 128, 192, 256),
+        "dropout": _float(0.0, 0.5),
+        "weight_decay": _float(1e-5, 1e-1, log=True),
+        "n_bins": _int(8, 64),
+        "d_embedding": _choice(8, 16, 24, 32),
+    }
+    defaults = {
+        "learning_rate": 2e-3, "n_blocks": 2, "d_block": 128, "dropout": 0.1, "weight_decay": 3e-4, "n_bins": 48,
+        "d_embedding": 16,
+    }  # fmt: skip
+    return Space(parameters, defaults)
+
+
+def ft_transformer_space(_task: str) -> Space:
+    """FT-Transformer: Gorishniy et al. 2021, "Revisiting deep learning models for tabular data", arXiv:2106.11959,
+    appendix F, table of the space of FT-Transformer; up to 256 units and four blocks, for they run on few cores."""
+    parameters: dict[str, ParameterSpec] = {
+        "learning_rate": _float(1e-5, 1e-3, log=True),
+        "weight_decay": _float(1e-6, 1e-3, log=True),
+        "n_blocks": _int(1, 4),
+        "d_block": _choice(64, 128, 192, 256),
+        "attention_dropout": _float(0.0, 0.5),
+        "ffn_dropout": _float(0.0, 0.5),
+        "ffn_d_hidden_multiplier": _float(2 / 3, 8 / 3),
+        "residual_dropout": _float(0.0, 0.2),
+    }
+    defaults = {
+        "learning_rate": 1e-4, "weight_decay": 1e-5, "n_blocks": 2, "d_block": 128, "attention_dropout": 0.15,
+        "ffn_dropout": 0.05, "ffn_d_hidden_multiplier": 4 / 3, "residual_dropout": 0.0,
+    }  # fmt: skip
+    return Space(parameters, defaults)
+
+
+_SKLEARN = {
+    "logistic_regression": logistic_space,
+    "ridge": ridge_space,
+    "elastic_net": elastic_net_space,
+    "random_forest": forest_space,
+    "extra_trees": extra_trees_space,
+    "hist_gradient_boosting": hist_boosting_space,
+}
+_TORCH = {"mlp": mlp_space, "tabm": tabm_space, "ft_transformer": ft_transformer_space}

@@ -1,0 +1,110 @@
+"""The trials of a running study: what is to be tried first, what has been found, which is best."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from training.result import TrialRow
+from training.tuning.actor import Failure
+from training.tuning.controller import Finding
+from training.tuning.objective import Goal
+from training.tuning.work import Progress
+
+Origin = Literal["default", "earlier", "search"]
+
+
+@dataclass
+class Ledger:
+    """All trials by number, and the order in which they ended."""
+
+    goal: Goal
+    rows: dict[int, TrialRow] = field(default_factory=dict)
+    ended: list[TrialRow] = field(default_factory=list)
+    first: deque[tuple[int, dict[str, Any], Origin]] = field(default_factory=deque)
+    """Trials whose configurations are known beforehand."""
+    _next: int = 0
+
+    def resume(self, rows: Mapping[int, TrialRow]) -> None:
+        """Takes over the trials of an attempt before; those that it did not finish are to be run again."""
+        for number, row in sorted(rows.items()):
+            self._next = max(self._next, number + 1)
+            if row.status == "RUNNING":
+                self.first.append((number, row.params, row.origin))
+            else:
+                self.rows[number] = row
+                self.ended.append(row)
+
+    def expect(self, config: dict[str, Any], origin: Origin) -> None:
+        """A configuration to try before the searcher is asked."""
+        self.first.append((self.number(), config, origin))
+
+    def number(self) -> int:
+        """Of the next trial."""
+        self._next += 1
+        return self._next - 1
+
+    @property
+    def begun(self) -> int:
+        """Trials that have begun or are sure to."""
+        return self._next
+
+    def begin(self, number: int, config: dict[str, Any], origin: Origin) -> TrialRow:
+        """A trial begins."""
+        row = TrialRow(number=number, status="RUNNING", origin=origin, params=config, started_at=_now())
+        self.rows[number] = row
+        return row
+
+    def end(self, number: int, finding: Finding) -> TrialRow:
+        """A trial is over."""
+        row = self.rows[number].model_copy(update={"finished_at": _now()} | self._found(finding))
+        self.rows[number] = row
+        self.ended.append(row)
+        return row
+
+    def best(self) -> TrialRow | None:
+        """The complete trial that ranks first; of equal ones the one with the lowest number."""
+        complete = [row for row in self.ended if row.status == "COMPLETE"]
+        return max(complete, key=lambda row: (self.goal.rank(row.values), -row.number), default=None)
+
+    def best_numbers(self, count: int) -> set[int]:
+        """Numbers of the best complete trials."""
+        complete = [row for row in self.ended if row.status == "COMPLETE"]
+        ranked = sorted(complete, key=lambda row: (self.goal.rank(row.values), -row.number), reverse=True)
+        return {row.number for row in ranked[:count]}
+
+    def counts(self) -> dict[str, int]:
+        """How many trials of each status."""
+        found: dict[str, int] = {"COMPLETE": 0, "STOPPED": 0, "FAILED": 0}
+        for row in self.rows.values():
+            found[row.status] = found.get(row.status, 0) + 1
+        return found
+
+    def _found(self, finding: Finding) -> dict[str, Any]:
+        if isinstance(finding, Failure):
+            return {"status": "FAILED", "error": finding.message[:500]}
+        if isinstance(finding, Progress):
+            return {"status": "STOPPED", "curve": finding.curve, "curve_metric": finding.curve_metric}
+        found = {
+            "values": dict(finding.values), "facts": dict(finding.facts), "curve": finding.curve,
+            "curve_metric": finding.curve_metric,
+        }  # fmt: skip
+        if not self.goal.has_values(finding.values):
+            missing = [name for name in self.goal.objectives if name not in finding.values]
+            return found | {
+                "status": "FAILED",
+                "error": f"{missing[0]} is not defined on the rows that it is measured on",
+            }
+        return found | {"status": "COMPLETE", "feasible": self.goal.violation(finding.values) == 0.0}
+
+
+def started_from(rows: Sequence[TrialRow]) -> list[dict[str, Any]]:
+    """Configurations of earlier studies that were tried."""
+    return [row.params for row in sorted(rows, key=lambda row: row.number) if row.origin == "earlier"]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

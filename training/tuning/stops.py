@@ -1,0 +1,75 @@
+"""When a search has seen enough."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.stats import norm
+
+from training.result import TrialRow
+from training.spec import StopSpec
+from training.tuning.objective import Goal, is_maximized
+from training.tuning.space import Space
+
+NOISE_AFTER_TRIALS = 15
+"""Before so many trials an estimate of the gain that can still be expected means little."""
+CANDIDATES = 512
+MAX_MODELLED_TRIALS = 200
+
+
+def why_stop(stop: StopSpec, goal: Goal, rows: Sequence[TrialRow]) -> str | None:
+    """Why to end the search, after these trials in the order in which they ended; None to go on."""
+    done = [row for row in rows if row.status == "COMPLETE" and row.feasible]
+    gains = [goal.gains(row.values)[0] for row in done]
+    if stop.target is not None and gains:
+        target = stop.target if is_maximized(goal.first) else -stop.target
+        if max(gains) >= target:
+            return f"target: {goal.first} reached {stop.target:g}"
+    if stop.patience is not None:
+        since = _trials_without_gain(goal, rows, stop.min_gain)
+        if since >= stop.patience:
+            return f"patience: {since} trials without a better {goal.first}"
+    return None
+
+
+def _trials_without_gain(goal: Goal, rows: Sequence[TrialRow], min_gain: float) -> int:
+    best, since = -np.inf, 0
+    for row in rows:
+        gain = goal.gains(row.values)[0] if row.status == "COMPLETE" and row.feasible else -np.inf
+        since = 0 if gain > best + min_gain else since + 1
+        best = max(best, gain)
+    return since
+
+
+def expected_gain(space: Space, goal: Goal, rows: Sequence[TrialRow], seed: int) -> float:
+    """The greatest expected improvement over the best trial, in units of the first objective; infinite while there are
+    too few trials to tell.
+
+    A Gaussian process over the space (Jones, Schonlau, Welch 1998, "Efficient global optimization"); to stop where the
+    gain is below the noise of the objective is the rule of Makarova et al. 2022, "Automatic termination for
+    hyperparameter optimization", arXiv:2104.08166.
+    """
+    from sklearn.gaussian_process import GaussianProcessRegressor  # noqa: PLC0415 - rarely asked for
+    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel  # noqa: PLC0415
+
+    known = [row for row in rows if row.status == "COMPLETE"][-MAX_MODELLED_TRIALS:]
+    points = [space.unit_point(row.params) for row in known]
+    if len(known) < NOISE_AFTER_TRIALS:
+        return float("inf")
+    gains = np.array([goal.gains(row.values)[0] for row in known])
+    spread = float(gains.std())
+    if spread == 0.0:
+        return 0.0
+    # a few very bad trials would hide the differences that count
+    clipped = np.maximum(gains, np.median(gains) - 3.0 * spread)
+    mean, deviation = float(clipped.mean()), float(clipped.std()) or 1.0
+    kernel = ConstantKernel(1.0) * Matern(nu=2.5, length_scale=np.ones(len(points[0]))) + WhiteKernel(1e-2)
+    process = GaussianProcessRegressor(kernel, random_state=seed, n_restarts_optimizer=0)
+    process.fit(np.array(points), (clipped - mean) / deviation)
+    candidates = np.random.default_rng(seed + len(rows)).random((CANDIDATES, len(points[0])))
+    expected, uncertain = process.predict(candidates, return_std=True)
+    best = (clipped.max() - mean) / deviation
+    z = (expected - best) / np.maximum(uncertain, 1e-12)
+    improvement = (expected - best) * norm.cdf(z) + uncertain * norm.pdf(z)
+    return float(improvement.max() * deviation)
