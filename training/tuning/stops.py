@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,6 +17,8 @@ NOISE_AFTER_TRIALS = 15
 """Before so many trials an estimate of the gain that can still be expected means little."""
 CANDIDATES = 512
 MAX_MODELLED_TRIALS = 200
+LENGTHS, NOISES = (0.05, 20.0), (1e-6, 1.0)
+"""Bounds of the process's lengths in the unit cube, and of its noise as a share of the spread of the trials."""
 
 
 def why_stop(stop: StopSpec, goal: Goal, rows: Sequence[TrialRow]) -> str | None:
@@ -50,8 +53,9 @@ def expected_gain(space: Space, goal: Goal, rows: Sequence[TrialRow], seed: int)
     gain is below the noise of the objective is the rule of Makarova et al. 2022, "Automatic termination for
     hyperparameter optimization", arXiv:2104.08166.
     """
+    from sklearn.exceptions import ConvergenceWarning  # noqa: PLC0415 - rarely asked for
     from sklearn.gaussian_process import GaussianProcessRegressor  # noqa: PLC0415 - rarely asked for
-    from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel  # noqa: PLC0415
+    from sklearn.gaussian_process.kernels import Matern, WhiteKernel  # noqa: PLC0415
 
     known = [row for row in rows if row.status == "COMPLETE"][-MAX_MODELLED_TRIALS:]
     points = [space.unit_point(row.params) for row in known]
@@ -64,9 +68,12 @@ def expected_gain(space: Space, goal: Goal, rows: Sequence[TrialRow], seed: int)
     # a few very bad trials would hide the differences that count
     clipped = np.maximum(gains, np.median(gains) - 3.0 * spread)
     mean, deviation = float(clipped.mean()), float(clipped.std()) or 1.0
-    kernel = ConstantKernel(1.0) * Matern(nu=2.5, length_scale=np.ones(len(points[0]))) + WhiteKernel(1e-2)
+    kernel = Matern(np.ones(len(points[0])), LENGTHS, nu=2.5) + WhiteKernel(1e-2, NOISES)
     process = GaussianProcessRegressor(kernel, random_state=seed, n_restarts_optimizer=0)
-    process.fit(np.array(points), (clipped - mean) / deviation)
+    with warnings.catch_warnings():
+        # a length at its bound is a parameter that does not matter
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        process.fit(np.array(points), (clipped - mean) / deviation)
     candidates = np.random.default_rng(seed + len(rows)).random((CANDIDATES, len(points[0])))
     expected, uncertain = process.predict(candidates, return_std=True)
     best = (clipped.max() - mean) / deviation

@@ -1,0 +1,169 @@
+"""What a search may ask for, and what is refused, with the field, before anything runs."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import pytest
+
+from training.errors import SpecError
+from training.models import family_of
+from training.spec import SklearnSpec, TorchArchitecture, TorchSpec, TrainSpec, XGBoostSpec, parse_spec
+from training.spec.model import SklearnEstimator
+from training.tuning import plan_study
+from training.tuning.default_spaces import default_space
+
+DATA = {"source": {"type": "inline", "rows": [{"x": 1, "y": 0}]}, "target": "y"}
+MODELS = [
+    XGBoostSpec(),
+    *(SklearnSpec(estimator=name) for name in get_args(SklearnEstimator)),
+    *(TorchSpec(architecture=name) for name in get_args(TorchArchitecture)),
+]
+ONLY = {"logistic_regression": "binary", "ridge": "regression", "elastic_net": "regression"}
+
+
+def name_of(model: Any) -> str:
+    return str(getattr(model, "estimator", getattr(model, "architecture", "xgboost")))
+
+
+def spec_of(tune: dict[str, Any], **changes: Any) -> TrainSpec:
+    return parse_spec(TrainSpec, {"name": "toy", "data": DATA, "tune": tune, **changes})
+
+
+def fails(tune: dict[str, Any], task: str = "binary", **changes: Any) -> SpecError:
+    with pytest.raises(SpecError) as caught:
+        plan_study(spec_of(tune, **changes), task)
+    return caught.value
+
+
+def range_of(low: Any, high: Any, kind: str = "float", **more: Any) -> dict[str, Any]:
+    return {"type": kind, "low": low, "high": high, **more}
+
+
+@pytest.mark.parametrize(
+    "model", MODELS, ids=lambda model: getattr(model, "estimator", getattr(model, "architecture", "xgboost"))
+)
+def test_every_family_has_a_space_that_it_accepts(model: Any) -> None:
+    task = ONLY.get(getattr(model, "estimator", ""), "binary")
+    space = default_space(model, task)
+    searched = {name: parameter.model_dump() for name, parameter in space.parameters.items()}
+
+    plan = plan_study(spec_of({"search_space": searched}, model=model.model_dump()), task)
+
+    assert set(plan.space.parameters) == set(space.parameters)
+    assert space.as_point({}) is not None
+    # the values taken for the family's defaults are ones that it takes
+    family_of(model).check(model.model_copy(update={"params": dict(space.defaults)}), task)
+
+
+def test_a_number_of_trials_is_enough() -> None:
+    plan = plan_study(spec_of({"num_trials": 50}), "binary")
+
+    assert (plan.goal.objectives, plan.scheduler, plan.tune.searcher) == (("roc_auc",), "asha", "tpe")
+    assert "learning_rate" in plan.space.parameters
+
+
+def test_what_the_spec_fixes_is_not_searched_unless_it_is_named() -> None:
+    model = {"family": "xgboost", "params": {"max_depth": 4, "subsample": 0.9}}
+    plan = plan_study(spec_of({"search_space": {"subsample": range_of(0.6, 1.0)}}, model=model), "binary")
+
+    assert "max_depth" not in plan.space.parameters
+    assert plan.space.parameters["subsample"].low == 0.6
+    assert plan.space.defaults["subsample"] == 0.9
+
+
+@pytest.mark.parametrize(
+    ("tune", "field", "words"),
+    [
+        ({"search_space": {"max_depth": range_of(9, 3, "int")}}, "tune.search_space.max_depth", "above high"),
+        ({"search_space": {"gamma": range_of(0.0, 1.0, log=True)}}, "tune.search_space.gamma", "above zero"),
+        ({"search_space": {"gamma": range_of(0.1, 1.0, log=True, step=0.1)}}, "tune.search_space.gamma", "log or step"),
+        (
+            {"search_space": {"booster": {"type": "choice", "values": []}}},
+            "tune.search_space.booster.values",
+            "at least 1",
+        ),
+        ({"search_space": {"max_bin": {"type": "choice", "values": [64, 64]}}}, "tune.search_space.max_bin", "twice"),
+        (
+            {"search_space": {"max_bin": {"type": "choise", "values": [64]}}},
+            "tune.search_space.max_bin.type",
+            "nearest: choice",
+        ),
+        ({"search_space": {"max_dept": range_of(2, 8, "int")}}, "tune.search_space.max_dept", "nearest: max_depth"),
+        ({"search_space": {"subsample": range_of(0.5, 2.0)}}, "tune.search_space.subsample", "2"),
+        ({"search_space": {"n_jobs": range_of(1, 2, "int")}}, "tune.search_space.n_jobs", "cpus_per_worker"),
+        (
+            {"search_space": {"gamma": range_of(0.1, 1, when={"max_dept": 3})}},
+            "tune.search_space.gamma.when.max_dept",
+            "no parameter",
+        ),
+        (
+            {"search_space": {"gamma": range_of(0.1, 1, when={"gamma": 1})}},
+            "tune.search_space.gamma.when.gamma",
+            "itself",
+        ),
+        ({"metric": "rmse"}, "tune.metric", "binary"),
+        ({"metric": "roc_acu"}, "tune.metric", "nearest: roc_auc"),
+        ({"objectives": ["roc_auc", "predict_m"]}, "tune.objectives", "nearest: predict_ms"),
+        ({"objectives": ["roc_auc", "roc_auc"]}, "tune", "twice"),
+        ({"metric": "roc_auc", "objectives": ["log_loss"]}, "tune", "not both"),
+        ({"constraints": ["ece < five"]}, "tune.constraints", "ece <= 0.05"),
+        ({"constraints": ["rmse <= 1"]}, "tune.constraints", "binary"),
+        ({"time_budget_s": 0}, "tune.time_budget_s", "greater than 0"),
+        ({"num_trials": 0}, "tune.num_trials", "greater than or equal to 1"),
+        ({"searcher": "grid"}, "tune.search_space", "nothing to search"),
+        ({"searcher": "grid", "search_space": {"gamma": range_of(0, 1)}}, "tune.search_space.gamma", "step"),
+        ({"searcher": "cmaes", "objectives": ["roc_auc", "fit_s"]}, "tune.searcher", "one objective"),
+        ({"scheduler": "asha", "objectives": ["roc_auc", "fit_s"]}, "tune.scheduler", "several objectives"),
+        ({"scheduler": "hyperbnd"}, "tune.scheduler", "hyperband"),
+        ({"warm_start": False, "warm_start_from": "other"}, "tune.warm_start_from", "warm_start is false"),
+    ],
+)
+def test_what_cannot_be_searched_is_named(tune: dict[str, Any], field: str, words: str) -> None:
+    error = fails(tune)
+
+    assert error.problems[0].field == field
+    assert words in error.message
+
+
+def test_a_grid_larger_than_the_number_of_trials_is_refused() -> None:
+    grid = {"max_depth": range_of(2, 10, "int"), "max_bin": {"type": "choice", "values": [64, 128, 256]}}
+
+    error = fails({"searcher": "grid", "num_trials": 26, "search_space": grid})
+
+    assert error.problems[0].field == "tune.num_trials"
+    assert "27 points" in error.message
+    assert (
+        plan_study(spec_of({"searcher": "grid", "num_trials": 27, "search_space": grid}), "binary").space.grid_size()
+        == 27
+    )
+
+
+def test_a_scheduler_needs_a_family_that_tells_how_it_does() -> None:
+    forest = {"family": "sklearn", "estimator": "random_forest"}
+
+    error = fails({"scheduler": "asha"}, model=forest)
+
+    assert error.problems[0].field == "tune.scheduler"
+    assert "random_forest" in error.message
+    assert plan_study(spec_of({}, model=forest), "binary").scheduler == "none"
+    assert plan_study(spec_of({"folds": 3}, model=forest), "binary").scheduler == "asha"
+
+
+def test_folds_by_chance_do_not_go_with_a_split_that_is_not() -> None:
+    error = fails({"folds": 5}, split={"strategy": "predefined", "column": "part"})
+
+    assert error.problems[0].field == "tune.folds"
+
+
+def test_a_parameter_comes_after_those_that_it_depends_on() -> None:
+    space = {
+        "max_leaves": range_of(4, 64, "int", when={"grow_policy": "lossguide"}),
+        "grow_policy": {"type": "choice", "values": ["depthwise", "lossguide"]},
+    }
+    plan = plan_study(spec_of({"search_space": space}), "binary")
+    names = list(plan.space.parameters)
+
+    assert names.index("grow_policy") < names.index("max_leaves")
+    wrong = {**space, "max_leaves": range_of(4, 64, "int", when={"grow_policy": "lossguid"})}
+    assert "nearest: lossguide" in fails({"search_space": wrong}).message
