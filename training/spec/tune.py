@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from training.spec.base import SpecModel
 
 Searcher = Literal["tpe", "cmaes", "random", "grid"]
-Scheduler = Literal["none", "asha", "hyperband", "median", "pbt"]
+Scheduler = Literal["none", "asha", "hyperband", "median"]
 Scalar = bool | int | float | str | None
 
 MAX_TRIALS = 10_000

@@ -174,8 +174,6 @@ def _scheduler_problems(spec: TrainSpec) -> Iterator[Problem]:
     field = "tune.scheduler"
     if len(tune.objectives) > 1:
         yield Problem(field, scheduler, "ends trials by one metric; with several objectives use none")
-    elif scheduler == "pbt":
-        yield Problem(field, scheduler, "not available; use asha, hyperband or median")
     elif not _can_report(spec):
         model = getattr(spec.model, "estimator", spec.model.family)
         message = f"cannot drive {model}, which does not tell how it does while it learns; use none, or set folds"

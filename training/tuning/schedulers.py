@@ -13,7 +13,7 @@ MEDIAN_GRACE, MEDIAN_TRIALS = 3, 5
 """The median rule ends no trial before so many milestones, and none before so many others have been there."""
 
 PACES: dict[Scheduler, Pace | None] = {
-    "none": None, "asha": "geometric", "hyperband": "geometric", "median": "even", "pbt": "even",
+    "none": None, "asha": "geometric", "hyperband": "geometric", "median": "even",
 }  # fmt: skip
 
 
