@@ -9,9 +9,11 @@ from pydantic import BaseModel
 from training.data import load
 from training.evaluation import primary_metric
 from training.pipeline.prepare import check
+from training.pipeline.warm_start import earlier_configs
 from training.pipeline.workplace import Workplace
 from training.result import DataSummary
 from training.spec import TrainSpec
+from training.tuning import plan_study
 
 
 class PlannedColumn(BaseModel):
@@ -47,6 +49,8 @@ def plan(spec: TrainSpec, workplace: Workplace) -> Plan:
     """
     checked = check(load(spec.data.source, workplace.access), spec)
     schema = checked.schema
+    if spec.tune is not None and spec.tune.warm_start_from is not None:
+        earlier_configs(workplace.registry, spec, plan_study(spec, schema.task))
     return Plan(
         spec=spec.model_dump(mode="json"),
         task=schema.task,

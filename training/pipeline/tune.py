@@ -8,6 +8,7 @@ import json
 import os
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,12 +19,12 @@ import numpy as np
 import numpy.typing as npt
 
 from training.data import make_rows
-from training.errors import SpecError
 from training.models import FitContext, FitData, family_of
 from training.pipeline.fitted import Fit
 from training.pipeline.job import Job
 from training.pipeline.prepare import Checked, Parts
-from training.registry import Registry, TrialRuns
+from training.pipeline.warm_start import earlier_configs
+from training.registry import TrialRuns
 from training.result import LeaderboardRow, StudySummary, TrialRow
 from training.spec import TrainSpec
 from training.tuning import Goal, StudyPlan, pareto_front, plan_study
@@ -35,10 +36,10 @@ from training.tuning.work import Trial, TrialWork
 
 Scores = npt.NDArray[np.float64]
 
+PROGRESS_INTERVAL_S = 1.0
+"""Between two reports of the same progress; each asks whether the job is to stop."""
 REFIT_SHARE = 0.2
 """Of the time budget of the whole job that is left for all that comes after the search."""
-EARLIER_STUDIES, EARLIER_TRIALS = 2, 2
-"""The search begins with the best few trials of the newest few studies."""
 
 
 def tune_model(job: Job, checked: Checked, parts: Parts) -> Fit:
@@ -81,33 +82,11 @@ def tune_model(job: Job, checked: Checked, parts: Parts) -> Fit:
     return Fit(fitted, in_order[is_validation], summary, _leaderboard(spec, outcome))
 
 
-def earlier_configs(registry: Registry, spec: TrainSpec, plan: StudyPlan) -> list[dict[str, Any]]:
-    """The best configurations of earlier studies that lie in this space, to begin with.
-
-    Raises:
-        SpecError: `tune.warm_start_from` names no study with such a configuration.
-    """
-    if not plan.tune.warm_start:
-        return []
-    named = plan.tune.warm_start_from
-    found: list[dict[str, Any]] = []
-    for rows in registry.studies(named or spec.name)[:EARLIER_STUDIES]:
-        usable = [row for row in rows if plan.goal.has_values(row.values) and plan.space.fits(row.params)]
-        ranked = sorted(usable, key=lambda row: (plan.goal.rank(row.values), -row.number), reverse=True)
-        fresh = [row.params for row in ranked if row.params and row.params not in found]
-        found += fresh[:EARLIER_TRIALS]
-    if named is not None and not found:
-        message = "no trials of such a job or model lie in the space of this search"
-        hint = "Name a job with a search, or a model, of the same family, or leave it out."
-        raise SpecError.at("tune.warm_start_from", named, message, hint=hint)
-    return found[: max(0, plan.tune.num_trials - 1)]
-
-
 @contextmanager
 def _study_folder(job: Job) -> Iterator[Path]:
     """Where the study can be found again after its process died, or a folder that goes with it."""
     if job.checkpoints is not None:
-        yield job.checkpoints / "study"
+        yield (job.checkpoints / "study").resolve()
         return
     with tempfile.TemporaryDirectory(prefix="mts-study-", ignore_cleanup_errors=True) as folder:
         yield Path(folder)
@@ -135,7 +114,8 @@ def _setup(
 
     return StudySetup(
         folder=folder, fingerprint=_fingerprint(spec, checked), resources=spec.resources, seed=spec.split.seed,
-        earlier=earlier, budget_s=min(budgets, default=None), noise=noise,
+        earlier=earlier, budget_s=min(budgets, default=None), is_hard=job.deadline is not None,
+        noise=noise,
     )  # fmt: skip
 
 
@@ -159,6 +139,7 @@ class _Listener:
 
     def __init__(self, job: Job, goal: Goal, runs: TrialRuns) -> None:
         self._observer, self._runs, self._goal = job.watch.observer, runs, goal
+        self._fraction, self._told_at = -1.0, 0.0
 
     def trial(self, row: TrialRow) -> None:
         """A trial begins or is over."""
@@ -171,7 +152,11 @@ class _Listener:
 
     def progress(self, fraction: float) -> None:
         """Share of the search; the refit comes after it."""
-        self._observer.progress(fraction)
+        fraction = round(fraction, 2)
+        now = time.monotonic()
+        if fraction != self._fraction or now - self._told_at >= PROGRESS_INTERVAL_S:
+            self._fraction, self._told_at = fraction, now
+            self._observer.progress(fraction)
 
 
 def _summary(spec: TrainSpec, plan: StudyPlan, outcome: StudyOutcome) -> StudySummary:
@@ -179,14 +164,11 @@ def _summary(spec: TrainSpec, plan: StudyPlan, outcome: StudyOutcome) -> StudySu
     candidates = [row for row in complete if row.feasible] or complete
     is_pareto = len(plan.goal.objectives) > 1
     front = pareto_front([plan.goal.gains(row.values) for row in candidates]) if is_pareto else []
-    counts: dict[str, int] = {}
-    for row in outcome.rows:
-        counts[row.status] = counts.get(row.status, 0) + 1
     return StudySummary(
         objectives=list(plan.goal.objectives),
         searcher=plan.tune.searcher,
         scheduler=plan.scheduler,
-        trials=counts,
+        trials=dict(Counter(row.status for row in outcome.rows)),
         best=outcome.best,
         default=outcome.rows[0],
         pareto=[candidates[place] for place in front],

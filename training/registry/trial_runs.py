@@ -8,7 +8,7 @@ from functools import partial
 from typing import Self
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag, ViewType
+from mlflow.entities import Metric, Param, Run, RunTag, ViewType
 
 from training.registry import store
 from training.registry.errors import translated
@@ -32,13 +32,14 @@ class TrialRuns:
     def __init__(self, tracker: RunTracker) -> None:
         self._client, self._tracker = tracker.client, tracker
         self._experiment = str(tracker.client.get_run(tracker.run_id).info.experiment_id)
-        self._runs: dict[int, str] = {}
+        self._open: dict[int, str] = {}
         self._outbox = Outbox(f"trials-{tracker.job_id}")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._outbox.put(self._kill_open)
         if not self._outbox.close(CLOSE_TIMEOUT_S):
             self._tracker.log("the tracking server is too slow: some trials are not recorded")
         for problem in dict.fromkeys(self._outbox.problems):
@@ -49,7 +50,7 @@ class TrialRuns:
         self._outbox.put(partial(self._begin if row.status == "RUNNING" else self._finish, row))
 
     def _begin(self, row: TrialRow) -> None:
-        if row.number in self._runs:
+        if row.number in self._open:
             return
         run = self._client.create_run(
             self._experiment,
@@ -57,14 +58,14 @@ class TrialRuns:
             run_name=f"{self._tracker.job_id} trial {row.number}",
             tags={"mlflow.parentRunId": self._tracker.run_id, "mlflow.source.type": "JOB", **_tags(row, self._tracker)},
         )
-        self._runs[row.number] = run.info.run_id
+        self._open[row.number] = run.info.run_id
         params = [Param(name, value) for name, value in flat_params({"model": {"params": row.params}}).items()]
         if params:
             self._client.log_batch(run.info.run_id, params=params[: PAGE // 10])
 
     def _finish(self, row: TrialRow) -> None:
         self._begin(row)
-        run_id, at = self._runs[row.number], _ms(row.finished_at)
+        run_id, at = self._open[row.number], _ms(row.finished_at)
         metrics = [Metric(f"validation/{name}", value, at, 0) for name, value in row.values.items()]
         metrics += [Metric(name, value, at, 0) for name, value in row.facts.items()]
         if row.curve_metric is not None:
@@ -72,28 +73,30 @@ class TrialRuns:
         tags = [RunTag(name, value) for name, value in _tags(row, self._tracker).items()]
         self._client.log_batch(run_id, metrics=metrics[:PAGE], tags=tags)
         self._client.set_terminated(run_id, RUN_STATUS[row.status], end_time=at)
+        del self._open[row.number]
+
+    def _kill_open(self) -> None:
+        for run_id in self._open.values():
+            self._client.set_terminated(run_id, "KILLED")
 
 
 def trials_of(client: MlflowClient, name: str, job_id: str) -> list[TrialRow]:
     """The trials of a job by number; of one that two attempts ran, the later account."""
     rows: dict[int, TrialRow] = {}
-    for tags in _runs(client, name, f"tags.{STUDY_TAG} = '{store.quoted(job_id)}'"):
-        row = TrialRow.model_validate_json(tags[ROW_TAG])
-        held = rows.get(row.number)
-        if held is None or held.status == "RUNNING":
-            rows[row.number] = row
+    for _, row in _runs(client, name, f"tags.{STUDY_TAG} = '{store.quoted(job_id)}'"):
+        rows.setdefault(row.number, row)
     return [row for _, row in sorted(rows.items())]
 
 
 def studies_of(client: MlflowClient, name: str) -> list[list[TrialRow]]:
     """The complete trials of each study of a model, or of one job; the newest study first."""
     wanted = f"tags.{STATUS_TAG} = 'COMPLETE'"
-    found = _runs(client, name, wanted)
+    found = _runs(client, name, wanted, limit=PAGE)
     if not found:
-        found = _runs(client, None, f"{wanted} and tags.{STUDY_TAG} = '{store.quoted(name)}'")
+        found = _runs(client, None, f"{wanted} and tags.{STUDY_TAG} = '{store.quoted(name)}'", limit=PAGE)
     studies: dict[str, list[TrialRow]] = {}
-    for tags in found:
-        studies.setdefault(tags[STUDY_TAG], []).append(TrialRow.model_validate_json(tags[ROW_TAG]))
+    for study, row in found:
+        studies.setdefault(study, []).append(row)
     return list(studies.values())
 
 
@@ -104,26 +107,35 @@ def close_stale(client: MlflowClient, experiment_id: str, job_id: str) -> None:
         client.set_terminated(run.info.run_id, "KILLED")
 
 
-def _runs(client: MlflowClient, name: str | None, wanted: str) -> list[dict[str, str]]:
-    """Tags of the trials in the experiment of a model, or in all of them; the newest first."""
+def _runs(
+    client: MlflowClient, name: str | None, wanted: str, *, limit: int | None = None
+) -> list[tuple[str, TrialRow]]:  # fmt: skip
+    """Trials, each with the job of its study, in the experiment of a model, or in all of them; the newest first."""
     with translated("reading the trials"):
         if name is None:
             experiments = [str(found.experiment_id) for found in client.search_experiments(max_results=PAGE)]
         else:
             experiment = client.get_experiment_by_name(name)
             experiments = [] if experiment is None else [str(experiment.experiment_id)]
-        found: list[dict[str, str]] = []
+        found: list[tuple[str, TrialRow]] = []
         token: str | None = None
         while experiments:
             page = client.search_runs(
                 experiments, wanted, run_view_type=ViewType.ACTIVE_ONLY, max_results=PAGE,
                 order_by=["attributes.start_time DESC"], page_token=token,
             )  # fmt: skip
-            found += [dict(run.data.tags) for run in page if ROW_TAG in run.data.tags]
+            found += [(run.data.tags[STUDY_TAG], _row(run)) for run in page if ROW_TAG in run.data.tags]
             token = page.token
-            if not token:
+            if not token or (limit is not None and len(found) >= limit):
                 break
         return found
+
+
+def _row(run: Run) -> TrialRow:
+    row = TrialRow.model_validate_json(run.data.tags[ROW_TAG])
+    if row.status == "RUNNING" and run.info.status != "RUNNING":
+        return row.model_copy(update={"status": "FAILED", "error": "its job ended before it did"})
+    return row
 
 
 def _tags(row: TrialRow, tracker: RunTracker) -> dict[str, str]:

@@ -75,7 +75,8 @@ class ProposedTrials(SearchAlgorithm):
             return None
         proposal = self.propose()
         if proposal is None:
-            self._is_over = True
+            # while one runs it may come back, where its process dies
+            self._is_over = not self._running
             return None
         trial = self.make(proposal)
         self._running[trial.trial_id] = proposal.number

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -76,13 +76,6 @@ class Ledger:
         ranked = sorted(complete, key=lambda row: (self.goal.rank(row.values), -row.number), reverse=True)
         return {row.number for row in ranked[:count]}
 
-    def counts(self) -> dict[str, int]:
-        """How many trials of each status."""
-        found: dict[str, int] = {"COMPLETE": 0, "STOPPED": 0, "FAILED": 0}
-        for row in self.rows.values():
-            found[row.status] = found.get(row.status, 0) + 1
-        return found
-
     def _found(self, finding: Finding) -> dict[str, Any]:
         if isinstance(finding, Failure):
             return {"status": "FAILED", "error": finding.message[:500]}
@@ -99,11 +92,6 @@ class Ledger:
                 "error": f"{missing[0]} is not defined on the rows that it is measured on",
             }
         return found | {"status": "COMPLETE", "feasible": self.goal.violation(finding.values) == 0.0}
-
-
-def started_from(rows: Sequence[TrialRow]) -> list[dict[str, Any]]:
-    """Configurations of earlier studies that were tried."""
-    return [row.params for row in sorted(rows, key=lambda row: row.number) if row.origin == "earlier"]
 
 
 def _now() -> str:

@@ -19,7 +19,7 @@ Pace = Literal["geometric", "even"]
 Report = Callable[[int, float], None]
 """Called with the milestone and the best score so far, more is better; raises to end the trial."""
 
-_BOOSTING_START, _EPOCHS_START = 2.0, 2.0
+_BOOSTING_START, _EPOCHS_START = 1.0, 2.0
 
 
 def progress_per_step(model: ModelSpec) -> float:

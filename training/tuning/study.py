@@ -62,6 +62,8 @@ class StudySetup:
     seed: int
     earlier: Sequence[dict[str, Any]] = ()
     budget_s: float | None = None
+    is_hard: bool = False
+    """Whether the budget holds for the first trial too; else that has all the time that it needs."""
     noise: Callable[[TrialRow], float] | None = None
 
 
@@ -128,10 +130,11 @@ class _Study:
             while controller.advance():
                 self.listener.progress(self._fraction())
                 if self._is_late():
-                    self._end_running()
+                    self._ended_by = "time"
                     break
         finally:
             controller.close()
+        self._end_running()
 
     def _propose(self) -> Proposal | None:
         if self._ended_by != "trials" or self._is_out_of_time():
@@ -152,7 +155,8 @@ class _Study:
         row = ledger.begin(number, config, origin)
         self._journal.write(row)
         self.listener.trial(row)
-        return Proposal(number, config, None if self._deadline is None else time.time() + self._left_s())
+        is_free = self._deadline is None or (number == 0 and not self.setup.is_hard)
+        return Proposal(number, config, None if is_free else time.time() + self._left_s())
 
     def _found(self, number: int, finding: Finding) -> None:
         if isinstance(finding, Failure) and finding.is_process_death and number not in self._died:
@@ -215,7 +219,7 @@ class _Study:
         return self._left_s() < -late_s and self._ledger.best() is not None
 
     def _end_running(self) -> None:
-        self._ended_by = "time"
+        """Trials that there was no time for, or no need."""
         for row in [row for row in self._ledger.rows.values() if row.status == "RUNNING"]:
             ended = self._ledger.end(row.number, Progress([], None))
             self._journal.write(ended)

@@ -16,7 +16,7 @@ from dispatcher_cluster import local_cluster
 from training.data import DataAccess
 from training.errors import FitError, JobCancelledError, SpecError
 from training.events import SilentObserver
-from training.pipeline import Workplace, run
+from training.pipeline import Workplace, plan, run
 from training.registry import Registry
 from training.result import TrainResult
 from training.spec import TrainSpec, parse_spec
@@ -249,6 +249,7 @@ def test_a_study_begins_with_the_best_of_earlier_ones(workplace: Workplace) -> N
     assert fresh.study.started_from == []
     # the same rows and the same configuration: a second study is never worse
     assert again.study.best.values["roc_auc"] >= first.study.best.values["roc_auc"]
+    unknown = spec_of("nothing", {"num_trials": 4, "warm_start_from": "job_unknown"}, model=LINEAR)
     with pytest.raises(SpecError) as caught:
-        search(workplace, "nothing", {"num_trials": 4, "warm_start_from": "job_unknown"}, model=LINEAR)
+        plan(unknown, workplace)
     assert caught.value.problems[0].field == "tune.warm_start_from"
