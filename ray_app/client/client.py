@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -180,6 +181,19 @@ class MtsClient:
         return ModelVersion.model_validate_json(
             self._transport.send("GET", f"/models/{segment(name)}/versions/{segment(version)}").content
         )
+
+    def report(self, name: str, version: str | int) -> dict[str, Any]:
+        """The evaluation report of a version."""
+        report: dict[str, Any] = json.loads(self._report(name, version, "application/json"))
+        return report
+
+    def report_page(self, name: str, version: str | int) -> str:
+        """The evaluation report of a version as an HTML page."""
+        return self._report(name, version, "text/html").decode()
+
+    def _report(self, name: str, version: str | int, accept: str) -> bytes:
+        path = f"/models/{segment(name)}/versions/{segment(version)}/report"
+        return self._transport.send("GET", path, headers={"Accept": accept}).content
 
     def promote(self, name: str, version: str | int, *, reason: str = "", force: bool = False) -> ModelDetails:
         """Makes the version the champion. `force` goes past the gate; it needs a reason, and the role approver."""

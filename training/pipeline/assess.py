@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from training import evaluation
 from training.models import FittedModel
@@ -21,6 +22,8 @@ class Assessment:
     metrics: dict[str, Interval]
     slices: list[SliceRow]
     leaderboard: list[LeaderboardRow]
+    scores: npt.NDArray[np.float64]
+    """Of the test rows."""
 
 
 def scoring_model(spec: TrainSpec, checked: Checked, parts: Parts, fitted: FittedModel) -> ScoringModel:
@@ -69,4 +72,5 @@ def assess(spec: TrainSpec, checked: Checked, parts: Parts, model: ScoringModel,
         task, parts.validation.target, model.scores(parts.validation.frame), parts.validation.weight,
         wanted.metrics, threshold=model.threshold,
     )  # fmt: skip
-    return Assessment(metrics, slices, [LeaderboardRow(model=spec.model.family, validation=validation, fit_s=fit_s)])
+    leaderboard = [LeaderboardRow(model=spec.model.family, validation=validation, fit_s=fit_s)]
+    return Assessment(metrics, slices, leaderboard, scores)

@@ -67,6 +67,7 @@ def check(dataset: Dataset, spec: TrainSpec) -> Checked:
     schema = infer_schema(frame, spec.data, spec.split)
     family_of(spec.model).check(spec.model, schema.task)
     check_slices(spec.evaluation.slices, list(frame.columns))
+    check_slices(spec.evaluation.fairness, list(frame.columns), "evaluation.fairness")
     check_metrics(spec, schema.task, schema.classes)
     split = split_rows(frame, schema, spec.data, spec.split)
     hashes = row_hashes(frame, [*(column.name for column in schema.features), schema.target])

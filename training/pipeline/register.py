@@ -8,6 +8,7 @@ from training.mts_scoring.model import ScoringModel
 from training.pipeline.assess import Assessment
 from training.pipeline.job import Job
 from training.pipeline.prepare import Checked, Parts
+from training.pipeline.report import report_of, version_files
 from training.registry import gate
 from training.result import GateVerdict, VersionReference
 
@@ -24,6 +25,7 @@ def register(
     """
     registry = job.workplace.registry
     verdict = gate.decide(registry, model, parts.test, parts.test_frame, job.spec)
+    report = report_of(job, checked, parts, model, assessment, verdict=verdict)
     fitted_on = np.sort(np.concatenate([checked.split.train, checked.split.validation]))
     version = registry.register(
         job.tracker,
@@ -33,5 +35,6 @@ def register(
         lineage={"data_sha256": checked.dataset.sha256, "data_uri": checked.dataset.uri},
         row_hashes=checked.hashes[fitted_on],
         verdict=verdict,
+        files=version_files(report, checked, parts, model, assessment),
     )
     return version, gate.apply(registry, version)

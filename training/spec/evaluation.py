@@ -27,6 +27,9 @@ class EvaluationSpec(SpecModel):
     cost_matrix: dict[str, dict[str, float]] | None = None
     """cost_matrix[actual][predicted]; chooses the decision threshold of a binary model on the validation rows."""
     explain: bool = True
+    """SHAP values and permutation importance in the report."""
+    fairness: list[str] = []
+    """Columns whose values are groups to compare: selection rates, true and false positive rates, mean errors."""
 
 
 class PromotionSpec(SpecModel):
