@@ -66,10 +66,9 @@ def test_the_shipped_configuration_trains() -> None:
             "RAY_TMPDIR": folder,
         }  # fmt: skip
         with head(environment, folder, dashboard_port):
-            subprocess.run(
-                [BIN / "serve", "deploy", "--address", f"http://127.0.0.1:{dashboard_port}", f"{folder}/serve_config.yaml"],
-                cwd=ROOT, env=environment, check=True, capture_output=True,
-            )  # fmt: skip
+            address = f"--address=http://127.0.0.1:{dashboard_port}"
+            deploy = [BIN / "serve", "deploy", address, f"{folder}/serve_config.yaml"]
+            subprocess.run(deploy, cwd=ROOT, env=environment, check=True, capture_output=True)
             with httpx.Client(
                 base_url=f"http://127.0.0.1:{port}", timeout=120, transport=httpx.HTTPTransport(retries=8)
             ) as http:
