@@ -34,8 +34,27 @@ class LeaderboardRow(ResultModel):
 
     model: str
     validation: dict[str, float]
-    """Metrics on the validation rows."""
+    """Metrics on rows that the model did not learn from: the validation rows, or, where models were fitted over folds,
+    every row by the models of the other folds. Empty where it failed."""
     fit_s: float
+    gain: Interval | None = None
+    """Of the job's model over this one, in the primary metric on the same rows; positive: the job's is better."""
+    share: float | None = None
+    """Of the job's model, where that combines several."""
+    error: str | None = None
+    """Why it is missing."""
+
+
+class CalibrationReport(ResultModel):
+    """Whether the probabilities were corrected, on rows that the model did not learn from."""
+
+    method: Literal["none", "temperature", "isotonic"]
+    rows: int
+    log_loss_before: float
+    log_loss_after: float
+    """Cross-fitted: no row's probability is corrected by what that row teaches."""
+    temperature: float | None = None
+    reason: str
 
 
 class GateVerdict(ResultModel):
@@ -88,6 +107,10 @@ class TrainResult(ResultModel):
     slices: list[SliceRow] = []
     threshold: float | None = None
     """Binary: score from which on the positive class is decided."""
+    calibration: CalibrationReport | None = None
+    """None for a regression."""
+    notes: list[str] = []
+    """What the fit has to say: a hybrid that did not earn its place, a member that is missing, time that was short."""
     timings: dict[str, float]
 
 

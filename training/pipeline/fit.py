@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+
 from training.models import FitContext, FitData, FittedModel, family_of
+from training.models.calibration import CalibrationChoice, calibrated, with_held_out
 from training.pipeline.job import Job
 from training.pipeline.prepare import Checked, Parts
+from training.pipeline.structure import structure_of
+
+logger = logging.getLogger("training")
 
 
-def fit_model(job: Job, checked: Checked, parts: Parts) -> FittedModel:
-    """Fits what the spec asks for, on the train rows, steered by the validation rows.
+def fit_model(job: Job, checked: Checked, parts: Parts) -> tuple[FittedModel, CalibrationChoice | None]:
+    """Fits what the spec asks for, on the train rows, steered by the validation rows, and corrects its probabilities.
 
     Raises:
         FitError: the estimator failed on valid data.
@@ -23,5 +29,9 @@ def fit_model(job: Job, checked: Checked, parts: Parts) -> FittedModel:
         deadline=job.deadline,
         checkpoint_folder=job.checkpoints,
     )
-    data = FitData(schema=checked.schema, train=parts.train, validation=parts.validation)
-    return family_of(spec.model).fit(spec.model, data, context)
+    data = FitData(checked.schema, parts.train, parts.validation, structure_of(checked, spec))
+    fitted = with_held_out(family_of(spec.model).fit(spec.model, data, context), data)
+    found, choice = calibrated(fitted, spec.split.seed)
+    if choice is not None:
+        logger.info("calibration: %s: %s", choice.calibration.method if choice.calibration else "none", choice.reason)
+    return found, choice

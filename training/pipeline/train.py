@@ -13,6 +13,7 @@ from training.events import Observer, Observers, logging_to
 from training.pipeline.assess import assess, scoring_model
 from training.pipeline.fit import fit_model
 from training.pipeline.job import Job
+from training.pipeline.leaderboard import Standing, calibration_report
 from training.pipeline.prepare import Checked, check, partition
 from training.pipeline.register import register
 from training.pipeline.workplace import Stopwatch, Workplace
@@ -63,11 +64,11 @@ def _run(job: Job, commit: Callable[[], None]) -> TrainResult:
         tracker.log_data(dataset, checked.schema, checked.split)
         parts = partition(checked, spec)
     with watch.phase("fit"):
-        fitted = fit_model(job, checked, parts)
+        fitted, choice = fit_model(job, checked, parts)
         tracker.log_fit(fitted.params, fitted.facts)
     with watch.phase("evaluate"):
-        model = scoring_model(spec, checked, parts, fitted)
-        assessment = assess(spec, checked, parts, model, watch.timings["fit_s"])
+        model = scoring_model(spec, checked, fitted, choice)
+        assessment = assess(spec, checked, parts, model, Standing(fitted, choice, watch.timings["fit_s"]))
         tracker.log_result(assessment.metrics, assessment.slices)
     with watch.phase("register"):
         commit()
@@ -85,6 +86,8 @@ def _run(job: Job, commit: Callable[[], None]) -> TrainResult:
         data=checked.summary(),
         slices=assessment.slices,
         threshold=model.threshold,
+        calibration=calibration_report(choice),
+        notes=assessment.notes,
         timings=watch.timings,
     )
 

@@ -4,12 +4,21 @@ from training.spec.base import SpecModel
 from training.spec.data import DataSpec, FileSource, InlineSource, Source, SplitSpec, SplitStrategy, Task
 from training.spec.evaluation import EvaluationSpec, MetricName, PromotionSpec
 from training.spec.job import EvaluateSpec, EvaluationData, ModelReference, TrainSpec
-from training.spec.model import ModelSpec, SklearnSpec, TorchArchitecture, TorchSpec, XGBoostSpec
+from training.spec.model import (
+    HybridSpec,
+    MemberSpec,
+    ModelSpec,
+    SklearnSpec,
+    TorchArchitecture,
+    TorchSpec,
+    XGBoostSpec,
+)
 from training.spec.parsing import parse_spec
 from training.spec.resources import ResourcesSpec
 
 __all__ = [
-    "DataSpec", "EvaluateSpec", "EvaluationData", "EvaluationSpec", "FileSource", "InlineSource", "MetricName",
-    "ModelReference", "ModelSpec", "PromotionSpec", "ResourcesSpec", "SklearnSpec", "Source", "SpecModel", "SplitSpec",
-    "SplitStrategy", "Task", "TorchArchitecture", "TorchSpec", "TrainSpec", "XGBoostSpec", "parse_spec",
+    "DataSpec", "EvaluateSpec", "EvaluationData", "EvaluationSpec", "FileSource", "HybridSpec",
+    "InlineSource", "MemberSpec", "MetricName", "ModelReference", "ModelSpec", "PromotionSpec", "ResourcesSpec",
+    "SklearnSpec", "Source", "SpecModel", "SplitSpec", "SplitStrategy", "Task", "TorchArchitecture", "TorchSpec",
+    "TrainSpec", "XGBoostSpec", "parse_spec",
 ]  # fmt: skip

@@ -48,4 +48,21 @@ class TorchSpec(SpecModel):
     """Of the architecture and of its training, such as {"n_seeds": 3, "learning_rate": 0.001}."""
 
 
-ModelSpec = Annotated[SklearnSpec | XGBoostSpec | TorchSpec, Field(discriminator="family")]
+MemberSpec = Annotated[SklearnSpec | XGBoostSpec | TorchSpec, Field(discriminator="family")]
+HybridStrategy = Literal["stack"]
+
+
+class HybridSpec(SpecModel):
+    """Trees and nets together, out of fold by construction: no model learns from a score of a row that another model
+    learnt from."""
+
+    family: Literal["hybrid"] = "hybrid"
+    strategy: HybridStrategy = "stack"
+    """stack: members fitted over folds, combined by their out-of-fold scores."""
+    members: Annotated[list[MemberSpec], Field(max_length=32)] = []
+    """Two or more; default: boosted trees, TabM and a linear model."""
+    params: dict[str, Any] = {}
+    """Of the strategy, such as {"n_folds": 5, "combiner": "linear"}."""
+
+
+ModelSpec = Annotated[SklearnSpec | XGBoostSpec | TorchSpec | HybridSpec, Field(discriminator="family")]
