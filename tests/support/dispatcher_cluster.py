@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
@@ -32,7 +33,10 @@ def cluster_environment() -> Iterator[str]:
     """What a cluster reads when it starts; the path of a folder for its files, short enough for sockets."""
     with pytest.MonkeyPatch.context() as environment, tempfile.TemporaryDirectory(prefix="mts-ray-") as folder:
         # workers import the scripted runner
-        environment.setenv("PYTHONPATH", str(Path(__file__).parent))
+        environment.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+        # Ray notes the address of a cluster here too, in a folder that it expects to find
+        environment.setenv("RAY_TMPDIR", folder)
+        (Path(folder) / "ray").mkdir()
         environment.setenv("RAY_AUTH_MODE", "disabled")
         environment.setenv("RAY_worker_niceness", "0")
         yield folder
