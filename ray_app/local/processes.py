@@ -78,9 +78,9 @@ def _until_visible(process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + VISIBLE_LIMIT_S
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            if psutil.Process(process.pid).environ():
+            if _variables(psutil.Process(process.pid)) != {}:
                 return
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
+        except psutil.NoSuchProcess:
             return
         time.sleep(VISIBLE_STEP_S)
 
@@ -102,11 +102,16 @@ def marked(run_folder: Path, keep: Collection[psutil.Process] = ()) -> list[psut
 
 def _mark(process: psutil.Process) -> str | None:
     try:
-        # None where it belongs to another user, and so is not ours
-        variables: dict[str, str] | None = process.as_dict(["environ"])["environ"]
+        variables = _variables(process)
     except psutil.NoSuchProcess:
         return None
     return None if variables is None else variables.get(RUN_FOLDER_MARK)
+
+
+def _variables(process: psutil.Process) -> dict[str, str] | None:
+    """Its environment; None where it belongs to another user, and so is not ours."""
+    variables: dict[str, str] | None = process.as_dict(["environ"])["environ"]
+    return variables
 
 
 def _session(process: psutil.Process) -> int | None:
