@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     data_roots: Annotated[tuple[str, ...], NoDecode] = ()
     """Folders or URI prefixes that a spec may read, separated by commas. Default: examples/data and home's uploads."""
     connections_file: Path | None = None
+    """Names the SQL databases and Feast repositories that a spec may read (YAML or JSON)."""
     api_keys_file: Path | None = None
     webhooks_file: Path | None = None
     url: str | None = None
@@ -133,6 +134,11 @@ class Settings(BaseSettings):
         return tuple(root if "://" in root else str(Path(root).expanduser().resolve()) for root in given)
 
     @property
+    def connections_path(self) -> Path | None:
+        """Absolute path of the connections file."""
+        return None if self.connections_file is None else self.connections_file.expanduser().resolve()
+
+    @property
     def logs_path(self) -> Path:
         """Folder of job logs on the head node."""
         return self.home_path / "logs"
@@ -151,6 +157,11 @@ class Settings(BaseSettings):
             value = getattr(self, name)
             values.setdefault(_variable(name), str(value.resolve()) if isinstance(value, Path) else _text(value))
         return {name: value for name, value in values.items() if value is not None}
+
+
+def environment_secret(name: str) -> str | None:
+    """A variable of this process that the connections file refers to as `env:NAME`."""
+    return os.environ.get(name)
 
 
 def child_environment(overrides: Mapping[str, str | None]) -> dict[str, str]:

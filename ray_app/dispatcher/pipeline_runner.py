@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ray_app.dispatcher.messages import Assignment, Place
+from ray_app.settings import environment_secret
 from training.data import DataAccess
 from training.events import Observer, SilentObserver
 from training.pipeline import Workplace, evaluate_model, run
@@ -53,7 +54,9 @@ class PipelineRunner:
 
 def _workplace(place: Place) -> Workplace:
     return Workplace(
-        access=DataAccess(roots=place.roots, base=place.base),
+        access=DataAccess(
+            roots=place.roots, base=place.base, connections_file=place.connections_file, secret=environment_secret
+        ),
         registry=Registry(tracking_uri=place.tracking_uri, artifact_uri=place.artifact_uri),
         checkpoints=place.checkpoints,
     )

@@ -14,7 +14,7 @@ from ray_app.services.models import ModelService
 from ray_app.services.pool import BoundedPool
 from ray_app.services.readiness import Readiness
 from ray_app.services.train import TrainService
-from ray_app.settings import Settings
+from ray_app.settings import Settings, environment_secret
 from training.data import DataAccess
 from training.errors import TrainingError
 from training.pipeline import Workplace
@@ -63,7 +63,10 @@ class Services:
 
 def workplace_of(settings: Settings) -> Workplace:
     """The workplace that the settings describe."""
-    access = DataAccess(roots=settings.roots, base=settings.base.resolve())
+    access = DataAccess(
+        roots=settings.roots, base=settings.base.resolve(), connections_file=settings.connections_path,
+        secret=environment_secret,
+    )  # fmt: skip
     return Workplace(access, Registry(settings.tracking_uri, settings.artifacts))
 
 

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from pyarrow import fs
 
+from training.data.connections import SecretOf, no_secret
 from training.data.files import DataFile, local_roots, refused
 from training.data.remote import remote_files
 from training.errors import AccessError, DataError
@@ -31,11 +32,17 @@ class DataAccess:
             of object storage belong to the root or to the environment, never to a spec.
         base: folder that relative paths of a spec start from.
         max_bytes: of all files of one source together; None for no limit.
+        connections_file: names databases and feature repositories; None for none.
+        secret: looks up what that file refers to as `env:NAME`, in the process that connects; picklable.
+        store: folder or URI of the artifacts, below which snapshots and uploads lie; None for none.
     """
 
     roots: tuple[str, ...]
     base: Path
     max_bytes: int | None = None
+    connections_file: Path | None = None
+    secret: SecretOf = no_secret
+    store: str | None = None
 
     def files(self, uri: str, *, field: str = "data.source.uri") -> list[DataFile]:
         """The files behind a path, a folder, a glob or a URI, sorted by path, at least one.

@@ -15,10 +15,34 @@ from training.spec.model import (
 )
 from training.spec.parsing import parse_spec
 from training.spec.resources import ResourcesSpec
+from training.spec.sources import SnapshotSource, SqlSource, UploadSource
 
 __all__ = [
-    "DataSpec", "EvaluateSpec", "EvaluationData", "EvaluationSpec", "FileSource", "HybridSpec",
-    "InlineSource", "MemberSpec", "MetricName", "ModelReference", "ModelSpec", "PromotionSpec", "ResourcesSpec",
-    "SklearnSpec", "Source", "SpecModel", "SplitSpec", "SplitStrategy", "Task", "TorchArchitecture", "TorchSpec",
-    "TrainSpec", "XGBoostSpec", "parse_spec",
-]  # fmt: skip
+    "DataSpec",
+    "EvaluateSpec",
+    "EvaluationData",
+    "EvaluationSpec",
+    "FileSource",
+    "HybridSpec",
+    "InlineSource",
+    "MemberSpec",
+    "MetricName",
+    "ModelReference",
+    "ModelSpec",
+    "PromotionSpec",
+    "ResourcesSpec",
+    "SklearnSpec",
+    "SnapshotSource",
+    "Source",
+    "SpecModel",
+    "SplitSpec",
+    "SplitStrategy",
+    "SqlSource",
+    "Task",
+    "TorchArchitecture",
+    "TorchSpec",
+    "TrainSpec",
+    "UploadSource",
+    "XGBoostSpec",
+    "parse_spec",
+]

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from training.spec.base import SpecModel
+from training.spec.sources import SqlSource
 
 Task = Literal["binary", "multiclass", "regression"]
 SplitStrategy = Literal["random", "stratified", "group", "time", "predefined"]
@@ -29,7 +30,10 @@ class InlineSource(SpecModel):
     rows: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=10_000)]
 
 
-Source = Annotated[FileSource | InlineSource, Field(discriminator="type")]
+Source = Annotated[
+    FileSource | InlineSource | SqlSource,
+    Field(discriminator="type"),
+]
 
 
 class DataSpec(SpecModel):

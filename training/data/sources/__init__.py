@@ -5,7 +5,8 @@ from typing import Any
 from training.data.sources.base import DataSource
 from training.data.sources.file_source import FileRows
 from training.data.sources.inline_source import InlineRows
+from training.data.sources.sql_source import SqlRows
 
-SOURCES: dict[str, DataSource[Any]] = {"file": FileRows(), "inline": InlineRows()}
+SOURCES: dict[str, DataSource[Any]] = {"file": FileRows(), "inline": InlineRows(), "sql": SqlRows()}
 
 __all__ = ["SOURCES", "DataSource"]

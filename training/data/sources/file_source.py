@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -23,7 +24,9 @@ class FileRows(DataSource[FileSource]):
     folder or glob with format `auto`, files without a known suffix are passed over.
     """
 
-    def read(self, source: FileSource, access: DataAccess, field: str) -> Any:
+    def read(
+        self, source: FileSource, access: DataAccess, field: str, columns: Sequence[str] | None = None
+    ) -> Any:  # fmt: skip
         """All rows of all files."""
         field = f"{field}.uri"
         name, files = _of_one_format(source, access.files(source.uri, field=field), field)
