@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from training.models import FitContext, FitData, FittedModel, family_of
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from training.distributed import Spread, engine_of
+from training.models import FitContext, FitData, FittedModel
 from training.pipeline.job import Job
 from training.pipeline.prepare import Checked, Parts
 
@@ -24,4 +30,21 @@ def fit_model(job: Job, checked: Checked, parts: Parts) -> FittedModel:
         checkpoint_folder=job.checkpoints,
     )
     data = FitData(schema=checked.schema, train=parts.train, validation=parts.validation)
-    return family_of(spec.model).fit(spec.model, data, context)
+    with _spread(job) as spread:
+        return engine_of(spec).fit(spec.model, data, context, spread)
+
+
+@contextmanager
+def _spread(job: Job) -> Iterator[Spread]:
+    """How the fit is spread, with a folder that all workers see: that of the checkpoints where there is one."""
+    resources = job.spec.resources
+    with tempfile.TemporaryDirectory(prefix="mts-fit-") as temporary:
+        yield Spread(
+            num_workers=(resources.min_workers, resources.max_workers),
+            cpus=resources.cpus_per_worker,
+            gpus=resources.gpus_per_worker,
+            memory_mb=resources.memory_mb,
+            label=f"train:{job.spec.name}:{job.id}",
+            folder=job.checkpoints or Path(temporary),
+            max_restarts=job.spec.max_retries,
+        )
