@@ -55,7 +55,7 @@ def plan(spec: TrainSpec, workplace: Workplace) -> Plan:
         data=checked.summary(),
         columns=[PlannedColumn(name=c.name, kind=c.kind, role=c.role, reason=c.reason) for c in schema.columns],
         model=spec.model.model_dump(mode="json"),
-        engine="local",
+        engine=spec.resources.engine_for(spec.model.family),
         resources=spec.resources.model_dump(mode="json"),
         warnings=list(checked.warnings),
     )

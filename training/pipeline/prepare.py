@@ -11,6 +11,7 @@ import pandas as pd
 
 from training.data import Dataset, check_split, infer_schema, make_rows, row_hashes, split_rows
 from training.data.table import Rows, Split, TableSchema
+from training.distributed import check_spread
 from training.evaluation import check_metrics, check_slices
 from training.models import family_of
 from training.result import DataSummary
@@ -63,6 +64,7 @@ def check(dataset: Dataset, spec: TrainSpec) -> Checked:
         SpecError: the spec names what the data do not have.
         DataError: the data cannot be used.
     """
+    check_spread(spec)
     frame = dataset.frame
     schema = infer_schema(frame, spec.data, spec.split)
     family_of(spec.model).check(spec.model, schema.task)

@@ -92,6 +92,9 @@ class RunTracker:
     def progress(self, fraction: float, eta_s: float | None = None) -> None:
         """Does nothing: a run has no progress."""
 
+    def waiting(self, message: str) -> None:
+        """Does nothing, as above."""
+
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Figures of the running fit."""
         self._metrics.add({name: float(value) for name, value in values.items()}, 0 if step is None else step)
