@@ -92,7 +92,7 @@ def slice_codes(values: pd.Series[Any]) -> tuple[IntArray, list[str]]:
     else:
         named = values.astype(object)
         counts = named.value_counts()
-        code = np.minimum(counts.index.get_indexer(named), MAX_VALUES).astype(np.int64)
+        code = np.minimum(counts.index.get_indexer(pd.Index(named)), MAX_VALUES).astype(np.int64)
         labels = [str(value) for value in counts.index[:MAX_VALUES]]
         if len(counts) > MAX_VALUES:
             labels.append(f"other ({len(counts) - MAX_VALUES} values)")
