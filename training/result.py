@@ -67,6 +67,14 @@ class GateVerdict(ResultModel):
     difference: Interval | None = None
     """Gain in the promotion metric over the champion on the same test rows, positive is better."""
     metric: str | None = None
+    method: str | None = None
+    """How the interval of the difference was made: DeLong or paired bootstrap."""
+    rows: int | None = None
+    """Test rows that both models scored and neither was fitted on."""
+    facts: dict[str, float] = {}
+    """What limits were held against: ece, latency_ms, champion_latency_ms."""
+    failed_checks: list[str] = []
+    """Limits of the spec that the version does not keep, whatever the champion is."""
 
 
 class SliceRow(ResultModel):

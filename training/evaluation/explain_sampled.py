@@ -48,10 +48,10 @@ def explain_sampled(
     start = np.zeros((rows, scores.shape[2]))
     np.add.at(start, own, scores[:, 0] / (2 * PAIRS))
     base = start.mean(axis=0)
-    # each row had background rows of its own; by how much they differ from the mean of all is shared out in proportion
-    share = np.abs(values) / np.maximum(np.abs(values).sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
-    share[np.broadcast_to(share.sum(axis=1, keepdims=True) == 0, share.shape)] = 1.0 / wide
-    values += (start - base)[:, None, :] * share
+    # each row had background rows of its own; by how much they differ from the mean of all is shared out over the
+    # columns by their weight in the model, so that one that it ignores keeps nothing
+    strength = np.abs(values).mean(axis=0)
+    values += (start - base)[:, None, :] * (strength / np.maximum(strength.sum(axis=0), np.finfo(np.float64).tiny))
     return Contributions(
         columns=columns,
         phi=values,
