@@ -5,6 +5,7 @@ from training.spec.data import DataSpec, FileSource, InlineSource, Source, Split
 from training.spec.evaluation import EvaluationSpec, MetricName, PromotionSpec
 from training.spec.job import EvaluateSpec, EvaluationData, ModelReference, TrainSpec
 from training.spec.model import (
+    AutoSpec,
     HybridSpec,
     MemberSpec,
     ModelSpec,
@@ -17,7 +18,7 @@ from training.spec.parsing import parse_spec
 from training.spec.resources import ResourcesSpec
 
 __all__ = [
-    "DataSpec", "EvaluateSpec", "EvaluationData", "EvaluationSpec", "FileSource", "HybridSpec",
+    "AutoSpec", "DataSpec", "EvaluateSpec", "EvaluationData", "EvaluationSpec", "FileSource", "HybridSpec",
     "InlineSource", "MemberSpec", "MetricName", "ModelReference", "ModelSpec", "PromotionSpec", "ResourcesSpec",
     "SklearnSpec", "Source", "SpecModel", "SplitSpec", "SplitStrategy", "Task", "TorchArchitecture", "TorchSpec",
     "TrainSpec", "XGBoostSpec", "parse_spec",
