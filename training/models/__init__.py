@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from training.models.auto_model import AutoFamily
 from training.models.base import FitContext, FitData, FittedModel, HeldOut, Member, ModelFamily, Structure
 from training.models.hybrid_model import HybridFamily
 from training.models.sklearn_model import SklearnFamily
@@ -26,7 +27,7 @@ def _by_name(families: Iterable[ModelFamily]) -> dict[str, ModelFamily]:
 
 
 _SINGLE = _by_name([SklearnFamily(), TorchFamily(), XGBoostFamily()])
-FAMILIES: dict[str, ModelFamily] = _by_name([*_SINGLE.values(), HybridFamily(_SINGLE)])
+FAMILIES: dict[str, ModelFamily] = _by_name([*_SINGLE.values(), HybridFamily(_SINGLE), AutoFamily(_SINGLE)])
 
 
 def family_of(spec: ModelSpec) -> ModelFamily:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -48,16 +47,14 @@ def fit_members(
     """Fits each member once per fold; what is left of the time is shared equally among the fits."""
     runner = runner_of(context)
     tasks, places = [], []
-    waves = -(-len(members) * len(folds) // runner.slots)
-    limit_s = None if context.deadline is None else max(0.0, context.deadline - time.monotonic()) / waves
     for number, member in enumerate(members):
         for place, fold in enumerate(folds):
             seed = int(np.random.SeedSequence([context.seed, number, place]).generate_state(1)[0])
             gpus = context.gpus if member.spec.family == "torch" else 0
-            tasks.append(FitTask(member.family, member.spec, fold, seed, cpus=runner.cpus, gpus=gpus, limit_s=limit_s))
+            tasks.append(FitTask(member.family, member.spec, fold, seed, cpus=runner.cpus, gpus=gpus))
             places.append((number, place))
     folded = [FoldedModel(member.name, folds) for member in members]
-    for done, (task, outcome) in enumerate(runner.run(pool, tasks, context.observer), start=1):
+    for done, (task, outcome) in enumerate(runner.run(pool, tasks, context.observer, context.deadline), start=1):
         number, place = places[task]
         folded[number].outcomes[place] = outcome
         logger.info(

@@ -24,6 +24,7 @@ logger = logging.getLogger("training")
 FOLDS_BY_ROWS = ((5_000, 8), (60_000, 5), (150_000, 4))
 """Below so many rows, so many folds; of very many rows 3 are enough, and each costs much."""
 MOST_ROWS_FOLDS = 3
+TIME_OVER = "the time was over before all folds were fitted"
 
 
 def default_folds(rows: int) -> int:
@@ -153,7 +154,7 @@ def _why(member: FoldedModel) -> str:
     if member.is_complete:
         return ""
     if member.error is None:
-        return "the time was over before all folds were fitted"
+        return TIME_OVER
     return str(member.error) or type(member.error).__name__
 
 

@@ -18,13 +18,13 @@ from training.spec import ModelSpec
 
 logger = logging.getLogger("training")
 
+LEARNING_SHARE = 0.9
+"""Of the time of one fit."""
+
 
 @dataclass(frozen=True)
 class FitTask:
-    """One of several fits. Picklable, as are its parts.
-
-    `limit_s`: seconds after which the fit should return the best so far, from when it begins; None for no limit.
-    """
+    """One of several fits. Picklable, as are its parts."""
 
     family: ModelFamily
     spec: ModelSpec
@@ -32,7 +32,6 @@ class FitTask:
     seed: int
     cpus: int = 1
     gpus: int = 0
-    limit_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,8 +58,13 @@ class FitRunner(Protocol):
     def cpus(self) -> int:
         """CPUs that each of them may use."""
 
-    def run(self, pool: Pool, tasks: Sequence[FitTask], observer: Observer) -> Iterator[tuple[int, FitOutcome]]:
+    def run(
+        self, pool: Pool, tasks: Sequence[FitTask], observer: Observer, deadline: float | None
+    ) -> Iterator[tuple[int, FitOutcome]]:
         """Runs the tasks; gives the number of each and its outcome, in the order in which they end.
+
+        Until the deadline (time.monotonic) each task gets its share of the time that is left when it begins, see
+        `limit_of`; every task is begun, for an early end still gives a model.
 
         Raises:
             JobCancelledError: somebody asked the job to stop; then no task goes on.
@@ -74,11 +78,23 @@ class SerialFits:
     cpus: int = 1
     slots: int = field(default=1, init=False)
 
-    def run(self, pool: Pool, tasks: Sequence[FitTask], observer: Observer) -> Iterator[tuple[int, FitOutcome]]:
+    def run(
+        self, pool: Pool, tasks: Sequence[FitTask], observer: Observer, deadline: float | None
+    ) -> Iterator[tuple[int, FitOutcome]]:
         """Runs the tasks in their order, see FitRunner."""
         for number, task in enumerate(tasks):
             part = ProgressPart(observer, number / len(tasks), 1.0 / len(tasks))
-            yield number, run_task(pool, replace(task, cpus=self.cpus), part)
+            limit_s = limit_of(deadline, len(tasks) - number, self.slots)
+            yield number, run_task(pool, replace(task, cpus=self.cpus), limit_s, part)
+
+
+def limit_of(deadline: float | None, tasks_left: int, slots: int) -> float | None:
+    """Seconds in which a task that begins now should be done with learning; the rest of its share is for reading and
+    scoring the rows."""
+    if deadline is None:
+        return None
+    rounds = -(-tasks_left // slots)
+    return LEARNING_SHARE * max(0.0, deadline - time.monotonic()) / rounds
 
 
 def runner_of(context: FitContext) -> FitRunner:
@@ -86,8 +102,10 @@ def runner_of(context: FitContext) -> FitRunner:
     return context.runner or SerialFits(context.cpus)
 
 
-def run_task(pool: Pool, task: FitTask, observer: Observer | None = None) -> FitOutcome:
+def run_task(pool: Pool, task: FitTask, limit_s: float | None = None, observer: Observer | None = None) -> FitOutcome:
     """Runs one task here; what goes wrong becomes its outcome, so that the other tasks can go on.
+
+    After `limit_s` the fit should return the best so far.
 
     Raises:
         JobCancelledError: somebody asked the job to stop.
@@ -100,7 +118,7 @@ def run_task(pool: Pool, task: FitTask, observer: Observer | None = None) -> Fit
         cpus=task.cpus,
         gpus=task.gpus,
         observer=observer or SilentObserver(),
-        deadline=None if task.limit_s is None else started + task.limit_s,
+        deadline=None if limit_s is None else started + limit_s,
     )
     try:
         fitted = task.family.fit(task.spec, data, context)

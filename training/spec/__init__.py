@@ -5,6 +5,7 @@ from training.spec.data import DataSpec, FileSource, InlineSource, Source, Split
 from training.spec.evaluation import EvaluationSpec, MetricName, PromotionSpec
 from training.spec.job import EvaluateSpec, EvaluationData, ModelReference, TrainSpec
 from training.spec.model import (
+    AutoSpec,
     HybridSpec,
     MemberSpec,
     ModelSpec,
@@ -18,6 +19,7 @@ from training.spec.resources import ResourcesSpec
 from training.spec.sources import SnapshotSource, SqlSource, UploadSource
 
 __all__ = [
+    "AutoSpec",
     "DataSpec",
     "EvaluateSpec",
     "EvaluationData",

@@ -65,4 +65,14 @@ class HybridSpec(SpecModel):
     """Of the strategy, such as {"n_folds": 5, "combiner": "linear"}."""
 
 
-ModelSpec = Annotated[SklearnSpec | XGBoostSpec | TorchSpec | HybridSpec, Field(discriminator="family")]
+class AutoSpec(SpecModel):
+    """Tries families in the order of what they are likely to gain, combines them, and stops in time."""
+
+    family: Literal["auto"] = "auto"
+    time_budget_s: Annotated[float, Field(gt=0)] | None = None
+    """For the fit. Default: what the job's own time_budget_s leaves, or 60 s where it has none."""
+    params: dict[str, Any] = {}
+    """Such as {"n_folds": 5, "exclude": ["mlp"]}."""
+
+
+ModelSpec = Annotated[SklearnSpec | XGBoostSpec | TorchSpec | HybridSpec | AutoSpec, Field(discriminator="family")]
