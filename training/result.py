@@ -104,3 +104,25 @@ class EvaluationResult(ResultModel):
     warnings: list[str] = []
     links: dict[str, str] = {}
     timings: dict[str, float] = {}
+
+
+class MetricDifference(ResultModel):
+    """A metric of an earlier job beside that of its repetition."""
+
+    original: float | None
+    reproduced: float | None
+    difference: float | None
+    """reproduced - original; None where one of them has no value."""
+
+
+class ReproductionResult(ResultModel):
+    """An earlier job done again from its snapshot."""
+
+    job_id: str
+    """The earlier job."""
+    data_sha256: str
+    identical: bool
+    """Whether every metric is the same to the last digit."""
+    metrics: dict[str, MetricDifference]
+    run_id: str
+    timings: dict[str, float]

@@ -24,7 +24,7 @@ class Demand:
         """The demand of a stored job; an evaluation takes one CPU."""
         if kind == "evaluate":
             return cls()
-        resources = spec.get("resources") or {}
+        resources = (spec["train"] if kind == "reproduce" else spec).get("resources") or {}
         return cls(
             cpus=resources.get("cpus_per_worker", 1),
             gpus=resources.get("gpus_per_worker", 0),

@@ -13,6 +13,7 @@ from ray_app.services.links import LinkedJobs
 from ray_app.services.models import ModelService
 from ray_app.services.pool import BoundedPool
 from ray_app.services.readiness import Readiness
+from ray_app.services.reproduce import ReproduceService
 from ray_app.services.train import TrainService
 from ray_app.settings import Settings, environment_secret
 from training.data import DataAccess
@@ -41,6 +42,7 @@ class Services:
     jobs: Jobs
     train: TrainService
     evaluate: EvaluateService
+    reproduce: ReproduceService
     models: ModelService
     readiness: Readiness
     keys: KeyRing | None
@@ -84,6 +86,7 @@ def assemble(jobs: Jobs, settings: Settings) -> Services:
         jobs=jobs,
         train=TrainService(jobs, workplace, data_checks, plan_limit_mb=settings.plan_limit_mb),
         evaluate=EvaluateService(jobs, workplace, registry_calls),
+        reproduce=ReproduceService(jobs, workplace, registry_calls),
         models=ModelService(workplace.registry, registry_calls),
         readiness=Readiness(jobs, workplace.registry, registry_calls),
         keys=KeyRing(settings.api_keys_file) if settings.api_keys_file else None,

@@ -32,7 +32,7 @@ def remote_files(uri: str, roots: tuple[str, ...], field: str) -> Iterator[DataF
     """
     root, rest = _below_root(uri, roots, field)
     try:
-        filesystem, start = _filesystem(root)
+        filesystem, start = filesystem_of(root)
         path = posixpath.join(start, rest).rstrip("/")
         if "*" in rest or "[" in rest:
             folder = path[: min(path.find(sign) for sign in "*[" if sign in path)].rpartition("/")[0]
@@ -60,12 +60,21 @@ def _below_root(uri: str, roots: tuple[str, ...], field: str) -> tuple[str, str]
     raise refused(uri, roots, field)
 
 
-def _filesystem(root: str) -> tuple[Any, str]:
-    """Arrow's own file system where it has one for the scheme, else fsspec's."""
+def filesystem_of(root: str) -> tuple[Any, str]:
+    """A file system and the path on it: Arrow's own where it has one for the scheme, else fsspec's.
+
+    Raises:
+        OSError: the storage does not answer.
+    """
+    if "://" not in root:
+        return fs.LocalFileSystem(), root
     try:
         filesystem, path = fs.FileSystem.from_uri(root)
     except pa.ArrowInvalid:
-        other, path = fsspec.core.url_to_fs(root)
+        try:
+            other, path = fsspec.core.url_to_fs(root)
+        except (ValueError, ImportError) as error:
+            raise OSError(f"no file system for {shown_root(root)}: {error}") from None
         filesystem = fs.PyFileSystem(fs.FSSpecHandler(other))
     return filesystem, str(path)
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from training.data import load
 from training.evaluation import primary_metric
 from training.pipeline.prepare import check
+from training.pipeline.take import wanted_columns
 from training.pipeline.workplace import Workplace
 from training.result import DataSummary
 from training.spec import TrainSpec
@@ -45,7 +46,7 @@ def plan(spec: TrainSpec, workplace: Workplace) -> Plan:
     Raises:
         SpecError, DataError: as the job would.
     """
-    checked = check(load(spec.data.source, workplace.access), spec)
+    checked = check(load(spec.data.source, workplace.access, columns=wanted_columns(spec)), spec)
     schema = checked.schema
     return Plan(
         spec=spec.model_dump(mode="json"),

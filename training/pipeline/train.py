@@ -6,15 +6,17 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from training import evaluation
-from training.data import load
 from training.events import Observer, Observers, logging_to
-from training.pipeline.assess import assess, scoring_model
+from training.mts_scoring.model import ScoringModel
+from training.pipeline.assess import Assessment, assess, scoring_model
 from training.pipeline.fit import fit_model
 from training.pipeline.job import Job
-from training.pipeline.prepare import Checked, check, partition
+from training.pipeline.prepare import Checked, Parts, check, partition
 from training.pipeline.register import register
+from training.pipeline.take import take_rows
 from training.pipeline.workplace import Stopwatch, Workplace
 from training.result import TrainResult
 from training.spec import TrainSpec
@@ -53,10 +55,21 @@ def run(
             return _run(Job(job_id, spec, workplace, tracker, Stopwatch(everyone), deadline), commit)
 
 
-def _run(job: Job, commit: Callable[[], None]) -> TrainResult:
+@dataclass(frozen=True)
+class Measured:
+    """A model that is fitted and measured, and not yet registered."""
+
+    checked: Checked
+    parts: Parts
+    model: ScoringModel
+    assessment: Assessment
+
+
+def measure(job: Job) -> Measured:
+    """Everything up to the registration: load, check, fit, evaluate."""
     spec, watch, tracker = job.spec, job.watch, job.tracker
     with watch.phase("load"):
-        dataset = load(spec.data.source, job.workplace.access)
+        dataset = take_rows(job)
     with watch.phase("check"):
         checked = check(dataset, spec)
         _tell(checked)
@@ -69,9 +82,15 @@ def _run(job: Job, commit: Callable[[], None]) -> TrainResult:
         model = scoring_model(spec, checked, parts, fitted)
         assessment = assess(spec, checked, parts, model, watch.timings["fit_s"])
         tracker.log_result(assessment.metrics, assessment.slices)
+    return Measured(checked, parts, model, assessment)
+
+
+def _run(job: Job, commit: Callable[[], None]) -> TrainResult:
+    measured, watch, tracker = measure(job), job.watch, job.tracker
+    checked, model, assessment = measured.checked, measured.model, measured.assessment
     with watch.phase("register"):
         commit()
-        version, verdict = register(job, checked, parts, model, assessment)
+        version, verdict = register(job, checked, measured.parts, model, assessment)
         if job.checkpoints is not None:
             shutil.rmtree(job.checkpoints, ignore_errors=True)
     return TrainResult(

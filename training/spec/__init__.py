@@ -6,12 +6,13 @@ from training.spec.evaluation import EvaluationSpec, MetricName, PromotionSpec
 from training.spec.job import EvaluateSpec, EvaluationData, ModelReference, TrainSpec
 from training.spec.model import ModelSpec, SklearnSpec, TorchArchitecture, TorchSpec, XGBoostSpec
 from training.spec.parsing import parse_spec
+from training.spec.reproduce import ReproduceSpec
 from training.spec.resources import ResourcesSpec
 from training.spec.sources import SnapshotSource, SqlSource, UploadSource
 
 __all__ = [
     "DataSpec", "EvaluateSpec", "EvaluationData", "EvaluationSpec", "FileSource", "InlineSource", "MetricName",
-    "ModelReference", "ModelSpec", "PromotionSpec", "ResourcesSpec", "SklearnSpec", "SnapshotSource", "Source",
-    "SpecModel", "SplitSpec", "SplitStrategy", "SqlSource", "Task", "TorchArchitecture", "TorchSpec", "TrainSpec",
-    "UploadSource", "XGBoostSpec", "parse_spec",
+    "ModelReference", "ModelSpec", "PromotionSpec", "ReproduceSpec", "ResourcesSpec", "SklearnSpec", "SnapshotSource",
+    "Source", "SpecModel", "SplitSpec", "SplitStrategy", "SqlSource", "Task", "TorchArchitecture", "TorchSpec",
+    "TrainSpec", "UploadSource", "XGBoostSpec", "parse_spec",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from training.spec.base import SpecModel
-from training.spec.sources import SqlSource
+from training.spec.sources import SnapshotSource, SqlSource
 
 Task = Literal["binary", "multiclass", "regression"]
 SplitStrategy = Literal["random", "stratified", "group", "time", "predefined"]
@@ -31,7 +31,7 @@ class InlineSource(SpecModel):
 
 
 Source = Annotated[
-    FileSource | InlineSource | SqlSource,
+    FileSource | InlineSource | SqlSource | SnapshotSource,
     Field(discriminator="type"),
 ]
 
