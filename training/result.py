@@ -61,6 +61,18 @@ class SliceRow(ResultModel):
     """Too few rows for the metrics to say much."""
 
 
+class Finding(ResultModel):
+    """Something that a check of the data found."""
+
+    check: str
+    """Name of the check, as in `validation.fail_on`."""
+    severity: Literal["error", "warning", "info"]
+    columns: list[str] = []
+    evidence: str
+    remedy: str
+    figures: dict[str, float] = {}
+
+
 class DataSummary(ResultModel):
     """The rows that the job saw."""
 
@@ -72,6 +84,8 @@ class DataSummary(ResultModel):
     test_rows: int
     split: str
     warnings: list[str] = []
+    findings: list[Finding] = []
+    """What the checks found, the gravest first."""
 
 
 class TrainResult(ResultModel):

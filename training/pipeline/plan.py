@@ -40,13 +40,17 @@ class Plan(BaseModel):
     warnings: list[str]
 
 
-def plan(spec: TrainSpec, workplace: Workplace) -> Plan:
+def plan(spec: TrainSpec, workplace: Workplace, *, look_closer: bool = True) -> Plan:
     """Reads and checks the data as the job would; nothing is fitted or written.
+
+    `look_closer`: False leaves out the checks of `validation`.
 
     Raises:
         SpecError, DataError: as the job would.
     """
-    checked = check(load(spec.data.source, workplace.access, columns=wanted_columns(spec)), spec)
+    checked = check(
+        load(spec.data.source, workplace.access, columns=wanted_columns(spec)), spec, look_closer=look_closer
+    )
     schema = checked.schema
     return Plan(
         spec=spec.model_dump(mode="json"),

@@ -10,10 +10,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from training.data import Dataset, check_split, infer_schema, make_rows, row_hashes, split_rows
+from training.data.checks import CheckContext, run_checks
 from training.data.table import Rows, Split, TableSchema
 from training.evaluation import check_metrics, check_slices
 from training.models import family_of
-from training.result import DataSummary
+from training.pipeline.findings import stop_on, told
+from training.result import DataSummary, Finding
 from training.spec import TrainSpec
 
 logger = logging.getLogger("training")
@@ -31,6 +33,7 @@ class Checked:
     split: Split
     hashes: npt.NDArray[np.uint64]
     warnings: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
 
     def summary(self) -> DataSummary:
         """The rows that the job sees, for its result."""
@@ -43,6 +46,7 @@ class Checked:
             test_rows=len(self.split.test),
             split=f"{self.split.strategy}: {self.split.reason}",
             warnings=list(self.warnings),
+            findings=list(self.findings),
         )
 
 
@@ -56,8 +60,13 @@ class Parts:
     test_frame: pd.DataFrame
 
 
-def check(dataset: Dataset, spec: TrainSpec) -> Checked:
-    """Decides what each column is and which rows go where.
+def check(dataset: Dataset, spec: TrainSpec, *, look_closer: bool = True) -> Checked:
+    """Decides what each column is and which rows go where, and looks for what would make the model worthless.
+
+    Args:
+        dataset: the rows.
+        spec: what is to be trained.
+        look_closer: False for the decisions alone, without the checks of `validation`.
 
     Raises:
         SpecError: the spec names what the data do not have.
@@ -71,7 +80,11 @@ def check(dataset: Dataset, spec: TrainSpec) -> Checked:
     split = split_rows(frame, schema, spec.data, spec.split)
     hashes = row_hashes(frame, [*(column.name for column in schema.features), schema.target])
     warnings = (*schema.warnings, *check_split(frame, schema, split, hashes))
-    return Checked(dataset, schema, split, hashes, warnings)
+    if not look_closer:
+        return Checked(dataset, schema, split, hashes, warnings)
+    findings = run_checks(CheckContext(frame, schema, split, hashes, spec.data, spec.validation))
+    stop_on(findings, spec)
+    return Checked(dataset, schema, split, hashes, (*warnings, *told(findings, spec)), findings)
 
 
 def partition(checked: Checked, spec: TrainSpec) -> Parts:

@@ -9,10 +9,11 @@ from training.spec.parsing import parse_spec
 from training.spec.reproduce import ReproduceSpec
 from training.spec.resources import ResourcesSpec
 from training.spec.sources import SnapshotSource, SqlSource, UploadSource
+from training.spec.validation import ValidationSpec
 
 __all__ = [
     "DataSpec", "EvaluateSpec", "EvaluationData", "EvaluationSpec", "FileSource", "InlineSource", "MetricName",
     "ModelReference", "ModelSpec", "PromotionSpec", "ReproduceSpec", "ResourcesSpec", "SklearnSpec", "SnapshotSource",
     "Source", "SpecModel", "SplitSpec", "SplitStrategy", "SqlSource", "Task", "TorchArchitecture", "TorchSpec",
-    "TrainSpec", "UploadSource", "XGBoostSpec", "parse_spec",
+    "TrainSpec", "UploadSource", "ValidationSpec", "XGBoostSpec", "parse_spec",
 ]  # fmt: skip

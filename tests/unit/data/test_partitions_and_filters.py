@@ -12,7 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from training.data import DataAccess, load
+from training.data import DataAccess, files, load
+from training.data.formats import parquet_format
 from training.errors import DataError, SpecError
 from training.spec import FileSource
 
@@ -116,18 +117,21 @@ def test_only_the_columns_that_are_asked_for(partitioned: str, access: DataAcces
     assert "when" in load(FileSource(uri=partitioned), access, columns=["k", "nn"]).frame
 
 
-def test_a_gzip_bomb_is_refused_before_it_fills_the_memory(folder: Path, access: DataAccess) -> None:
-    with gzip.open(folder / "bomb.csv.gz", "wb", compresslevel=9) as file:
-        file.write(b"a,b\n")
-        for _ in range(300):
-            file.write(b"0,0\n" * 262_144)
+def test_a_gzip_bomb_is_refused_before_it_fills_the_memory(
+    folder: Path, access: DataAccess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "MIN_EXPANDED_BYTES", 2**20)
+    (folder / "bomb.csv.gz").write_bytes(gzip.compress(b"a,b\n" + b"0,0\n" * 2**21, compresslevel=9))
     with pytest.raises(DataError, match="expand to far more than a table has"):
         load(FileSource(uri="bomb.csv.gz"), access)
 
 
-def test_a_parquet_bomb_is_refused_by_its_footer(folder: Path, access: DataAccess) -> None:
-    zeros = pa.table({f"c{number}": pa.array(np.zeros(3_000_000, np.int8)) for number in range(100)})
-    pq.write_table(zeros, folder / "bomb.parquet", row_group_size=3_000_000)
+def test_a_parquet_bomb_is_refused_by_its_footer(
+    folder: Path, access: DataAccess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet_format, "MIN_EXPANDED_BYTES", 2**20)
+    zeros = pa.table({f"c{number}": pa.array(np.zeros(1_000_000, np.int8)) for number in range(3)})
+    pq.write_table(zeros, folder / "bomb.parquet", row_group_size=1_000_000)
     with pytest.raises(DataError, match="expand to far more than a table has"):
         load(FileSource(uri="bomb.parquet"), access)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -68,7 +68,7 @@ def _one_file(name: str, file: DataFile, field: str, wanted: Wanted) -> Any:
     return _selected(table, wanted.columns, {key for key, _ in file.partition})
 
 
-def _selected(table: Any, columns: Sequence[str] | None, elsewhere: Set[str] = frozenset()) -> Any:
+def _selected(table: Any, columns: Sequence[str] | None, elsewhere: Collection[str] = ()) -> Any:
     if columns is None or not set(columns) <= {*table.column_names, *elsewhere}:
         return table
     return table.select([column for column in table.column_names if column in columns])
