@@ -8,6 +8,7 @@ from typing import Any
 
 from ray_app.jobs.port import Jobs
 from ray_app.services.evaluate import EvaluateService
+from ray_app.services.job_data import JobDataService
 from ray_app.services.keys import KeyRing
 from ray_app.services.links import LinkedJobs
 from ray_app.services.models import ModelService
@@ -43,6 +44,7 @@ class Services:
     train: TrainService
     evaluate: EvaluateService
     reproduce: ReproduceService
+    job_data: JobDataService
     models: ModelService
     readiness: Readiness
     keys: KeyRing | None
@@ -87,6 +89,7 @@ def assemble(jobs: Jobs, settings: Settings) -> Services:
         train=TrainService(jobs, workplace, data_checks, plan_limit_mb=settings.plan_limit_mb),
         evaluate=EvaluateService(jobs, workplace, registry_calls),
         reproduce=ReproduceService(jobs, workplace, registry_calls),
+        job_data=JobDataService(jobs, settings.artifacts, registry_calls),
         models=ModelService(workplace.registry, registry_calls),
         readiness=Readiness(jobs, workplace.registry, registry_calls),
         keys=KeyRing(settings.api_keys_file) if settings.api_keys_file else None,

@@ -8,7 +8,8 @@ from pydantic import BaseModel
 
 from training.data import load
 from training.evaluation import primary_metric
-from training.pipeline.prepare import check
+from training.pipeline.findings import stop_on
+from training.pipeline.prepare import inspect
 from training.pipeline.take import wanted_columns
 from training.pipeline.workplace import Workplace
 from training.result import DataSummary
@@ -48,9 +49,9 @@ def plan(spec: TrainSpec, workplace: Workplace, *, look_closer: bool = True) -> 
     Raises:
         SpecError, DataError: as the job would.
     """
-    checked = check(
-        load(spec.data.source, workplace.access, columns=wanted_columns(spec)), spec, look_closer=look_closer
-    )
+    dataset = load(spec.data.source, workplace.access, columns=wanted_columns(spec))
+    checked = inspect(dataset, spec, look_closer=look_closer)
+    stop_on(checked.findings, spec)
     schema = checked.schema
     return Plan(
         spec=spec.model_dump(mode="json"),

@@ -60,7 +60,19 @@ class Parts:
     test_frame: pd.DataFrame
 
 
-def check(dataset: Dataset, spec: TrainSpec, *, look_closer: bool = True) -> Checked:
+def check(dataset: Dataset, spec: TrainSpec) -> Checked:
+    """As `inspect`.
+
+    Raises:
+        SpecError: the spec names what the data do not have.
+        DataError: the data cannot be used, or a check of `validation.fail_on` found something.
+    """
+    checked = inspect(dataset, spec)
+    stop_on(checked.findings, spec)
+    return checked
+
+
+def inspect(dataset: Dataset, spec: TrainSpec, *, look_closer: bool = True) -> Checked:
     """Decides what each column is and which rows go where, and looks for what would make the model worthless.
 
     Args:
@@ -82,9 +94,15 @@ def check(dataset: Dataset, spec: TrainSpec, *, look_closer: bool = True) -> Che
     warnings = (*schema.warnings, *check_split(frame, schema, split, hashes))
     if not look_closer:
         return Checked(dataset, schema, split, hashes, warnings)
-    findings = run_checks(CheckContext(frame, schema, split, hashes, spec.data, spec.validation))
-    stop_on(findings, spec)
+    findings = run_checks(context_of(Checked(dataset, schema, split, hashes, ()), spec))
     return Checked(dataset, schema, split, hashes, (*warnings, *told(findings, spec)), findings)
+
+
+def context_of(checked: Checked, spec: TrainSpec) -> CheckContext:
+    """What the checks and the profile of the columns look at."""
+    return CheckContext(
+        checked.dataset.frame, checked.schema, checked.split, checked.hashes, spec.data, spec.validation
+    )
 
 
 def partition(checked: Checked, spec: TrainSpec) -> Parts:

@@ -12,9 +12,11 @@ from training import evaluation
 from training.events import Observer, Observers, logging_to
 from training.mts_scoring.model import ScoringModel
 from training.pipeline.assess import Assessment, assess, scoring_model
+from training.pipeline.describe import describe
+from training.pipeline.findings import stop_on
 from training.pipeline.fit import fit_model
 from training.pipeline.job import Job
-from training.pipeline.prepare import Checked, Parts, check, partition
+from training.pipeline.prepare import Checked, Parts, inspect, partition
 from training.pipeline.register import register
 from training.pipeline.take import take_rows
 from training.pipeline.workplace import Stopwatch, Workplace
@@ -71,9 +73,11 @@ def measure(job: Job) -> Measured:
     with watch.phase("load"):
         dataset = take_rows(job)
     with watch.phase("check"):
-        checked = check(dataset, spec)
+        checked = inspect(dataset, spec)
         _tell(checked)
         tracker.log_data(dataset, checked.schema, checked.split)
+        describe(job, checked)
+        stop_on(checked.findings, spec)
         parts = partition(checked, spec)
     with watch.phase("fit"):
         fitted = fit_model(job, checked, parts)
