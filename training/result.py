@@ -88,6 +88,18 @@ class SliceRow(ResultModel):
     """Too few rows for the metrics to say much."""
 
 
+class Finding(ResultModel):
+    """Something that a check of the data found."""
+
+    check: str
+    """Name of the check, as in `validation.fail_on`."""
+    severity: Literal["error", "warning", "info"]
+    columns: list[str] = []
+    evidence: str
+    remedy: str
+    figures: dict[str, float] = {}
+
+
 class DataSummary(ResultModel):
     """The rows that the job saw."""
 
@@ -99,6 +111,8 @@ class DataSummary(ResultModel):
     test_rows: int
     split: str
     warnings: list[str] = []
+    findings: list[Finding] = []
+    """What the checks found, the gravest first."""
 
 
 class TrainResult(ResultModel):
@@ -135,3 +149,25 @@ class EvaluationResult(ResultModel):
     warnings: list[str] = []
     links: dict[str, str] = {}
     timings: dict[str, float] = {}
+
+
+class MetricDifference(ResultModel):
+    """A metric of an earlier job beside that of its repetition."""
+
+    original: float | None
+    reproduced: float | None
+    difference: float | None
+    """reproduced - original; None where one of them has no value."""
+
+
+class ReproductionResult(ResultModel):
+    """An earlier job done again from its snapshot."""
+
+    job_id: str
+    """The earlier job."""
+    data_sha256: str
+    identical: bool
+    """Whether every metric is the same to the last digit."""
+    metrics: dict[str, MetricDifference]
+    run_id: str
+    timings: dict[str, float]

@@ -12,9 +12,9 @@ from ray_app.dispatcher.messages import Assignment, Place
 from ray_app.settings import environment_secret
 from training.data import DataAccess
 from training.events import Observer, SilentObserver
-from training.pipeline import Workplace, evaluate_model, run
+from training.pipeline import Workplace, evaluate_model, reproduce, run
 from training.registry import Registry
-from training.spec import EvaluateSpec, TrainSpec, parse_spec
+from training.spec import EvaluateSpec, ReproduceSpec, TrainSpec, parse_spec
 
 REHEARSAL_ROWS = 60
 REHEARSED: tuple[dict[str, Any], ...] = (
@@ -30,11 +30,14 @@ class PipelineRunner:
     def run(
         self, assignment: Assignment, place: Place, observer: Observer, commit: Callable[[], None]
     ) -> dict[str, Any]:  # fmt: skip
-        """Trains or evaluates."""
+        """Trains, evaluates or reproduces."""
         workplace = _workplace(place)
         if assignment.kind == "evaluate":
             report = evaluate_model(parse_spec(EvaluateSpec, assignment.spec), workplace, observer)
             return report.model_dump(mode="json")
+        if assignment.kind == "reproduce":
+            again = parse_spec(ReproduceSpec, assignment.spec)
+            return reproduce(again, workplace, observer, job_id=assignment.job_id).model_dump(mode="json")
         spec = parse_spec(TrainSpec, assignment.spec)
         return run(spec, workplace, observer, job_id=assignment.job_id, commit=commit).model_dump(mode="json")
 

@@ -8,11 +8,13 @@ from typing import Any
 
 from ray_app.jobs.port import Jobs
 from ray_app.services.evaluate import EvaluateService
+from ray_app.services.job_data import JobDataService
 from ray_app.services.keys import KeyRing
 from ray_app.services.links import LinkedJobs
 from ray_app.services.models import ModelService
 from ray_app.services.pool import BoundedPool
 from ray_app.services.readiness import Readiness
+from ray_app.services.reproduce import ReproduceService
 from ray_app.services.train import TrainService
 from ray_app.settings import Settings, environment_secret
 from training.data import DataAccess
@@ -41,6 +43,8 @@ class Services:
     jobs: Jobs
     train: TrainService
     evaluate: EvaluateService
+    reproduce: ReproduceService
+    job_data: JobDataService
     models: ModelService
     readiness: Readiness
     keys: KeyRing | None
@@ -84,6 +88,8 @@ def assemble(jobs: Jobs, settings: Settings) -> Services:
         jobs=jobs,
         train=TrainService(jobs, workplace, data_checks, plan_limit_mb=settings.plan_limit_mb),
         evaluate=EvaluateService(jobs, workplace, registry_calls),
+        reproduce=ReproduceService(jobs, workplace, registry_calls),
+        job_data=JobDataService(jobs, settings.artifacts, registry_calls),
         models=ModelService(workplace.registry, registry_calls),
         readiness=Readiness(jobs, workplace.registry, registry_calls),
         keys=KeyRing(settings.api_keys_file) if settings.api_keys_file else None,

@@ -32,7 +32,11 @@ def register(
         model,
         sample=parts.test.frame.head(SAMPLE_ROWS),
         metrics=assessment.metrics,
-        lineage={"data_sha256": checked.dataset.sha256, "data_uri": checked.dataset.uri},
+        lineage={
+            "data_sha256": checked.dataset.sha256,
+            "data_uri": checked.dataset.uri,
+            "data_snapshot": checked.dataset.snapshot,
+        },
         row_hashes=checked.hashes[fitted_on],
         verdict=verdict,
         files=version_files(report, checked, parts, model, assessment),

@@ -15,8 +15,10 @@ from training.spec.model import (
     XGBoostSpec,
 )
 from training.spec.parsing import parse_spec
+from training.spec.reproduce import ReproduceSpec
 from training.spec.resources import ResourcesSpec
 from training.spec.sources import SnapshotSource, SqlSource, UploadSource
+from training.spec.validation import ValidationSpec
 
 __all__ = [
     "AutoSpec",
@@ -32,6 +34,7 @@ __all__ = [
     "ModelReference",
     "ModelSpec",
     "PromotionSpec",
+    "ReproduceSpec",
     "ResourcesSpec",
     "SklearnSpec",
     "SnapshotSource",
@@ -45,6 +48,7 @@ __all__ = [
     "TorchSpec",
     "TrainSpec",
     "UploadSource",
+    "ValidationSpec",
     "XGBoostSpec",
     "parse_spec",
 ]

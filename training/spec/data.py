@@ -7,20 +7,30 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from training.spec.base import SpecModel
-from training.spec.sources import SqlSource
+from training.spec.sources import Scalar, SnapshotSource, SqlSource
 
 Task = Literal["binary", "multiclass", "regression"]
 SplitStrategy = Literal["random", "stratified", "group", "time", "predefined"]
 
 
+Comparison = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
+Condition = tuple[str, Comparison, Scalar | list[Scalar]]
+"""A column, a comparison and a value; a list of values for `in` and `not in`."""
+
+
 class FileSource(SpecModel):
-    """CSV, Parquet or JSON lines: one file, a folder of files, or a glob; local or by URI."""
+    """CSV, Parquet or JSON lines: one file, a folder of files, or a glob; local or by URI.
+
+    Folders named `column=value` inside of a folder are partitions: their names become columns.
+    """
 
     type: Literal["file"] = "file"
     uri: Annotated[str, Field(min_length=1, max_length=2000)]
     """Path or URI under one of the data roots that the operator allows."""
     format: Literal["auto", "csv", "parquet", "jsonl"] = "auto"
     """`auto` goes by the suffix: .csv, .parquet, .jsonl or .ndjson; .csv.gz and .jsonl.gz too."""
+    filter: list[Condition] = []
+    """Only rows that meet all of them, such as ["year", ">=", 2024]. Parquet is not read where it cannot match."""
 
 
 class InlineSource(SpecModel):
@@ -31,7 +41,7 @@ class InlineSource(SpecModel):
 
 
 Source = Annotated[
-    FileSource | InlineSource | SqlSource,
+    FileSource | InlineSource | SqlSource | SnapshotSource,
     Field(discriminator="type"),
 ]
 

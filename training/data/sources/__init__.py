@@ -5,8 +5,14 @@ from typing import Any
 from training.data.sources.base import DataSource
 from training.data.sources.file_source import FileRows
 from training.data.sources.inline_source import InlineRows
+from training.data.sources.snapshot_source import SnapshotRows
 from training.data.sources.sql_source import SqlRows
 
-SOURCES: dict[str, DataSource[Any]] = {"file": FileRows(), "inline": InlineRows(), "sql": SqlRows()}
+SOURCES: dict[str, DataSource[Any]] = {
+    "file": FileRows(),
+    "inline": InlineRows(),
+    "sql": SqlRows(),
+    "snapshot": SnapshotRows(),
+}
 
 __all__ = ["SOURCES", "DataSource"]

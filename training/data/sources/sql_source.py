@@ -27,6 +27,8 @@ logger = logging.getLogger("training")
 
 ATTEMPTS = 3
 """A server that goes away in the middle is asked again, from the beginning."""
+TELL_S = 5.0
+"""How often a long read says in the job's log how far it is."""
 PAUSE_S = 1.0
 """Before the second attempt; twice as long before the third."""
 
@@ -110,10 +112,13 @@ def _patiently(reader: SqlReader, login: Login, selection: Selection, limit: int
 
 
 def _collected(reader: SqlReader, login: Login, selection: Selection, limit: int) -> Any:
-    pieces, rows = [], 0
+    pieces, rows, told_at = [], 0, time.monotonic()
     for piece in reader.batches(login, selection):
         pieces.append(piece)
         rows += piece.num_rows
+        if time.monotonic() - told_at > TELL_S:
+            logger.info("%s rows read so far", f"{rows:,}")
+            told_at = time.monotonic()
         if rows > limit:
             hint = "Select fewer rows, or ask the operator for a higher limit."
             raise DataError.at(selection.field, limit, f"more than {limit:,} rows", hint=hint)
