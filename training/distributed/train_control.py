@@ -21,6 +21,7 @@ from ray.train import Result
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
 from ray.train.v2._internal.execution.controller import TrainController
+from ray.train.v2._internal.execution.scaling_policy import FixedScalingPolicy
 from ray.train.v2._internal.execution.worker_group import Worker, WorkerGroup
 from ray.train.v2._internal.execution.worker_group.placement_group_handle import DefaultPlacementGroupHandle
 from ray.train.v2._internal.execution.worker_group.worker import RayTrainWorker
@@ -43,6 +44,25 @@ class HeldRoom(DefaultPlacementGroupHandle):
 
     def shutdown(self) -> None:
         """Leaves it to the job."""
+
+
+class HeldScalingPolicy(FixedScalingPolicy):
+    """A fixed number of workers, whose room the job has asked for already.
+
+    Ray Train asks for it a second time, through an actor that every run waits for.
+    """
+
+    def after_controller_start(self, train_run_context: Any) -> None:
+        """Asks for nothing."""
+
+    async def before_controller_shutdown(self) -> None:
+        """Takes nothing back."""
+
+    def before_controller_abort(self) -> None:
+        """As above."""
+
+    def _maybe_send_resource_request(self) -> None:
+        """Asks for nothing."""
 
 
 class JobWorkerGroup(WorkerGroup):
@@ -110,6 +130,8 @@ class Control:
         """What the trainer calls in the place of starting an actor."""
         callbacks = [kept for kept in arguments.pop("callbacks") if not isinstance(kept, NOT_NEEDED)]
         arguments["failure_policy"] = self._policy
+        if isinstance(arguments["scaling_policy"], FixedScalingPolicy):
+            arguments["scaling_policy"] = HeldScalingPolicy(arguments["scaling_policy"].scaling_config)
         controller: Any = TrainController(**arguments, callbacks=callbacks)
         controller.worker_group_cls = GroupMaker(self._gang, self._label)
         controller._health_check_interval_s = POLL_EVERY_S
