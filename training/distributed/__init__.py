@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 from training.distributed.base import Engine, Spread
 from training.distributed.local_engine import LocalEngine
+from training.distributed.train_torch_engine import TrainTorchEngine
+from training.distributed.train_xgboost_engine import TrainXGBoostEngine
 from training.distributed.xgboost_ray_engine import XGBoostRayEngine
 from training.errors import SpecError
 from training.spec import TrainSpec
@@ -26,7 +28,9 @@ def _by_key(engines: Iterable[Engine]) -> dict[EngineKey, Engine]:
     return table
 
 
-ENGINES: dict[EngineKey, Engine] = _by_key([LocalEngine(), XGBoostRayEngine()])
+ENGINES: dict[EngineKey, Engine] = _by_key(
+    [LocalEngine(), TrainTorchEngine(), TrainXGBoostEngine(), XGBoostRayEngine()]
+)
 
 
 def engine_of(spec: TrainSpec) -> Engine:

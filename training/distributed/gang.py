@@ -22,16 +22,25 @@ STRATEGY = "PACK"
 class Gang:
     """A placement group with one bundle for each worker. Ray kills whatever runs in it when it is released."""
 
-    def __init__(self, group: PlacementGroup, described: str) -> None:
-        self.group = group
-        self._described = described
+    def __init__(self, label: str, bundle: Mapping[str, float], workers: int) -> None:
+        self._label, self._bundle, self.workers = label, dict(bundle), workers
+        self.group = self._ask()
 
     @classmethod
     def reserve(cls, label: str, bundle: Mapping[str, float], workers: int) -> Self:
         """Asks for the room and returns at once; what is pending is what an autoscaler sees."""
         release_named(label)
-        group = placement_group([dict(bundle)] * workers, strategy=STRATEGY, name=label)
-        return cls(group, describe(bundle, workers))
+        return cls(label, bundle, workers)
+
+    def resize(self, workers: int) -> None:
+        """Asks for room for another number of workers in the place of the present; nothing may run in it."""
+        self.release()
+        self.workers = workers
+        self.group = self._ask()
+
+    def _ask(self) -> PlacementGroup:
+        group: PlacementGroup = placement_group([self._bundle] * self.workers, strategy=STRATEGY, name=self._label)
+        return group
 
     def wait(self, observer: Observer) -> None:
         """Returns when there is room for all, and meanwhile tells what it waits for.
@@ -40,7 +49,7 @@ class Gang:
             JobCancelledError: somebody asked the job to stop.
         """
         while not self.group.wait(LOOK_EVERY_S):
-            observer.waiting(f"waiting for {self._described}")
+            observer.waiting(f"waiting for {describe(self._bundle, self.workers)}")
         observer.waiting("")
 
     def release(self) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -87,10 +88,10 @@ class Mailbox:
         asked: Any = ray.get(self.actor.stop_asked.remote())
         return bool(asked)
 
-    def take(self, timeout_s: float) -> Post:
-        """Takes the messages away."""
-        post: Post = self.actor.take.remote().future().result(timeout_s)
-        return post
+    def take(self) -> Future[Post]:
+        """Takes the messages away, as soon as the actor answers."""
+        future: Future[Post] = self.actor.take.remote().future()
+        return future
 
     def ask_to_stop(self) -> None:
         """Asks all workers to stop after their present step."""

@@ -38,6 +38,14 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Share:
+    """So much of the fit is done."""
+
+    fraction: float
+    eta_s: float | None
+
+
+@dataclass(frozen=True)
 class Saved:
     """What a restart goes on from."""
 

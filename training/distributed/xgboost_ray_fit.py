@@ -69,7 +69,7 @@ class Starts:
             except WorkersLostError as lost:
                 loss = lost.loss
             except RayError as error:
-                watch.look()
+                watch.last_look()
                 loss = self._loss(watch, error)
             if run.is_over:
                 return
@@ -98,7 +98,7 @@ class Starts:
         """
         dead, cause = self._crew.dead, original(error)
         if not dead:
-            watch.raise_failed("xgboost", cause)
+            raise watch.failure("xgboost", cause) from error
         rank = dead[0]
         known = watch.started.get(rank)
         is_node = died_with_node(cause) or (known is not None and not node_is_alive(known.node_id))

@@ -16,7 +16,7 @@ from training.distributed.messages import Finished, Saved, Step
 from training.distributed.shards import TARGET, WEIGHT, Shards
 from training.models.fitting import REPORTS_PER_S
 from training.models.xgboost_model import BoostingSetup
-from training.models.xgboost_training import CHECKPOINT_EVERY_S, Boosting, BoostingState
+from training.models.xgboost_training import CHECKPOINT_EVERY_S, Boosting, BoostingState, StateSaver
 
 MATRIX = "matrix"
 """Name of the encoded features among the columns of a shard."""
@@ -138,9 +138,9 @@ class Saves:
 class WorkerBoosting(Boosting):
     """The callback of a local fit, with reports and checkpoints that go to the other side."""
 
-    def __init__(self, task: BoostingTask) -> None:
+    def __init__(self, task: BoostingTask, saves: StateSaver | None = None) -> None:
         state = BoostingState(**asdict(task.state))
-        super().__init__(task.setup.plan, task.setup.patience, Reports(task), Saves(task), state)
+        super().__init__(task.setup.plan, task.setup.patience, Reports(task), saves or Saves(task), state)
         self._mailbox = task.mailbox
 
     def after_training(self, model: Any) -> Any:
