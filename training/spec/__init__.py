@@ -1,7 +1,17 @@
 """What a job is. The JSON Schema of these classes is the reference of the spec."""
 
 from training.spec.base import SpecModel
-from training.spec.data import DataSpec, FileSource, InlineSource, Source, SplitSpec, SplitStrategy, Task
+from training.spec.data import (
+    DataSpec,
+    FileSource,
+    InlineSource,
+    PoolLabel,
+    PoolSource,
+    Source,
+    SplitSpec,
+    SplitStrategy,
+    Task,
+)
 from training.spec.evaluation import EvaluationSpec, MetricName, PromotionSpec
 from training.spec.job import EvaluateSpec, EvaluationData, ModelReference, TrainSpec
 from training.spec.model import ModelSpec, SklearnSpec, TorchArchitecture, TorchSpec, XGBoostSpec
@@ -10,6 +20,7 @@ from training.spec.resources import ResourcesSpec
 
 __all__ = [
     "DataSpec", "EvaluateSpec", "EvaluationData", "EvaluationSpec", "FileSource", "InlineSource", "MetricName",
-    "ModelReference", "ModelSpec", "PromotionSpec", "ResourcesSpec", "SklearnSpec", "Source", "SpecModel", "SplitSpec",
-    "SplitStrategy", "Task", "TorchArchitecture", "TorchSpec", "TrainSpec", "XGBoostSpec", "parse_spec",
+    "ModelReference", "ModelSpec", "PoolLabel", "PoolSource", "PromotionSpec", "ResourcesSpec", "SklearnSpec", "Source",
+    "SpecModel", "SplitSpec", "SplitStrategy", "Task", "TorchArchitecture", "TorchSpec", "TrainSpec", "XGBoostSpec",
+    "parse_spec",
 ]  # fmt: skip

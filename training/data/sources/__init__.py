@@ -5,7 +5,9 @@ from typing import Any
 from training.data.sources.base import DataSource
 from training.data.sources.file_source import FileRows
 from training.data.sources.inline_source import InlineRows
+from training.data.sources.pool_source import PoolRows
 
 SOURCES: dict[str, DataSource[Any]] = {"file": FileRows(), "inline": InlineRows()}
+SOURCES["pool"] = PoolRows(SOURCES)
 
 __all__ = ["SOURCES", "DataSource"]
