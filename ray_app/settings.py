@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     """CPUs that `mts up` gives to Ray. Default: all of the machine."""
     max_body_mb: Annotated[float, Field(gt=0)] = 16.0
     """A larger request body is refused with 413."""
+    label_studio_secret: SecretStr | None = None
+    """What Label Studio's webhook must prove to know; None refuses it."""
     release_ahead: Annotated[int, Field(ge=1)] = 4
     """Jobs handed to Ray beyond what fits now; these are what an autoscaler sees, and what priority cannot reorder."""
     plan_limit_mb: Annotated[float, Field(ge=0)] = 8.0
@@ -148,7 +150,8 @@ class Settings(BaseSettings):
         values = {
             "MTS_HOME": str(self.home_path),
             "MTS_BASE": str(self.base.resolve()),
-            "MTS_DATABASE_URL": None if self.database_url is None else self.database_url.get_secret_value(),
+            "MTS_DATABASE_URL": _secret(self.database_url),
+            "MTS_LABEL_STUDIO_SECRET": _secret(self.label_studio_secret),
             "MTS_DATA_ROOTS": ",".join(self.roots),
             "MTS_ARTIFACT_URI": self.artifacts,
             "MLFLOW_TRACKING_URI": self.tracking_uri,
@@ -187,3 +190,7 @@ def _variable(field: str) -> str:
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return None if value is None else value.get_secret_value()

@@ -11,7 +11,7 @@ from typing import Any
 from ray_app.dispatcher.messages import Assignment, Place
 from ray_app.settings import environment_secret
 from training.data import DataAccess
-from training.events import Observer, SilentObserver
+from training.events import Observer, SilentObserver, logging_to
 from training.pipeline import Workplace, evaluate_model, reproduce, run
 from training.registry import Registry
 from training.spec import EvaluateSpec, ReproduceSpec, TrainSpec, parse_spec
@@ -38,6 +38,8 @@ class PipelineRunner:
         if assignment.kind == "reproduce":
             again = parse_spec(ReproduceSpec, assignment.spec)
             return reproduce(again, workplace, observer, job_id=assignment.job_id).model_dump(mode="json")
+        if assignment.kind == "query":
+            return _query(assignment.spec, workplace, observer)
         spec = parse_spec(TrainSpec, assignment.spec)
         return run(spec, workplace, observer, job_id=assignment.job_id, commit=commit).model_dump(mode="json")
 
@@ -53,6 +55,19 @@ class PipelineRunner:
         """Closes runs that are still open in the registry, and removes what the fit left to go on from."""
         shutil.rmtree(place.checkpoints / job_id, ignore_errors=True)
         _workplace(place).registry.close_stale_runs(name, job_id)
+
+
+def _query(raw: dict[str, Any], workplace: Workplace, observer: Observer) -> dict[str, Any]:
+    # heavy: scikit-activeml takes seconds to import, and few jobs need it
+    from training.active_learning.query import run_query  # noqa: PLC0415
+    from training.active_learning.spec import QuerySpec  # noqa: PLC0415
+
+    spec = parse_spec(QuerySpec, raw)
+    registry = workplace.registry
+    with logging_to(observer):
+        return run_query(
+            spec, workplace.access, lambda version: registry.load(registry.version(spec.name, version)), observer
+        )
 
 
 def _workplace(place: Place) -> Workplace:

@@ -6,7 +6,9 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+from ray_app.jobs.pools.port import Pools
 from ray_app.jobs.port import Jobs
+from ray_app.services.active_learning import PoolService
 from ray_app.services.evaluate import EvaluateService
 from ray_app.services.job_data import JobDataService
 from ray_app.services.keys import KeyRing
@@ -46,6 +48,7 @@ class Services:
     reproduce: ReproduceService
     job_data: JobDataService
     models: ModelService
+    active_learning: PoolService
     readiness: Readiness
     keys: KeyRing | None
     key_checks: BoundedPool
@@ -74,7 +77,7 @@ def workplace_of(settings: Settings) -> Workplace:
     return Workplace(access, Registry(settings.tracking_uri, settings.artifacts))
 
 
-def assemble(jobs: Jobs, settings: Settings) -> Services:
+def assemble(jobs: Jobs, settings: Settings, *, pools: Pools) -> Services:
     """The services over a dispatcher and the settings' registry.
 
     Data checks, the registry and key checks have pools of their own: none can starve the others.
@@ -91,6 +94,13 @@ def assemble(jobs: Jobs, settings: Settings) -> Services:
         reproduce=ReproduceService(jobs, workplace, registry_calls),
         job_data=JobDataService(jobs, settings.artifacts, registry_calls),
         models=ModelService(workplace.registry, registry_calls),
+        active_learning=PoolService(
+            pools,
+            workplace.access,
+            data_checks,
+            plan_limit_mb=settings.plan_limit_mb,
+            webhook_secret=settings.label_studio_secret,
+        ),
         readiness=Readiness(jobs, workplace.registry, registry_calls),
         keys=KeyRing(settings.api_keys_file) if settings.api_keys_file else None,
         key_checks=key_checks,

@@ -87,7 +87,8 @@ def access(tmp_path: Path) -> DataAccess:
 
 def test_every_source_and_format_is_covered():
     # a database has types and limits of its own: tests/integration/data
-    assert set(WRITERS) == set(FORMATS) | (set(SOURCES) - {"file", "sql"})
+    # a pool joins labels to rows of another source: tests/unit/data/test_pool_source.py
+    assert set(WRITERS) == set(FORMATS) | (set(SOURCES) - {"file", "sql", "pool"})
 
 
 def test_types_and_values(write, tmp_path, access):

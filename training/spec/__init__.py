@@ -1,7 +1,17 @@
 """What a job is. The JSON Schema of these classes is the reference of the spec."""
 
 from training.spec.base import SpecModel
-from training.spec.data import DataSpec, FileSource, InlineSource, Source, SplitSpec, SplitStrategy, Task
+from training.spec.data import (
+    DataSpec,
+    FileSource,
+    InlineSource,
+    PoolLabel,
+    PoolSource,
+    Source,
+    SplitSpec,
+    SplitStrategy,
+    Task,
+)
 from training.spec.evaluation import EvaluationSpec, MetricName, PromotionSpec
 from training.spec.job import EvaluateSpec, EvaluationData, ModelReference, TrainSpec
 from training.spec.model import (
@@ -33,6 +43,8 @@ __all__ = [
     "MetricName",
     "ModelReference",
     "ModelSpec",
+    "PoolLabel",
+    "PoolSource",
     "PromotionSpec",
     "ReproduceSpec",
     "ResourcesSpec",

@@ -40,10 +40,38 @@ class InlineSource(SpecModel):
     rows: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=10_000)]
 
 
+class PoolLabel(SpecModel):
+    """What is known of one row of a pool."""
+
+    id: str
+    label: str | float
+    """A class as text, or a number for regression."""
+    part: Literal["train", "test"] = "train"
+    row_hash: str | None = None
+    """The row as the labeller saw it; a row that is another one by now is left out."""
+
+
+class PoolSource(SpecModel):
+    """The labelled rows of a pool: rows of another source by their ids, with labels that people gave.
+
+    The table has the columns of `rows` without `target`, then `target` with the labels, then `pool_part` (train, test).
+    """
+
+    type: Literal["pool"] = "pool"
+    rows: Source
+    labelled: Source | None = None
+    """Rows that came with labels; all of them are train rows."""
+    id_column: str | None = None
+    """Default: rows are numbered from 0."""
+    target: Annotated[str, Field(min_length=1)]
+    labels: Annotated[list[PoolLabel], Field(min_length=1, max_length=1_000_000)]
+
+
 Source = Annotated[
-    FileSource | InlineSource | SqlSource | SnapshotSource,
+    FileSource | InlineSource | SqlSource | SnapshotSource | PoolSource,
     Field(discriminator="type"),
 ]
+PoolSource.model_rebuild()
 
 
 class DataSpec(SpecModel):
