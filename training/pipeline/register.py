@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from training.monitoring.profile import PROFILE_FILE, build_profile
 from training.mts_scoring.model import ScoringModel
 from training.pipeline.assess import Assessment
 from training.pipeline.job import Job
@@ -33,5 +34,6 @@ def register(
         lineage={"data_sha256": checked.dataset.sha256, "data_uri": checked.dataset.uri},
         row_hashes=checked.hashes[fitted_on],
         verdict=verdict,
+        files={PROFILE_FILE: build_profile(model, parts.test.frame, parts.test.target).dumped()},
     )
     return version, gate.apply(registry, version)

@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,8 @@ from training.result import GateVerdict, Interval
 
 MODEL_FOLDER = "model"
 ROWS_FOLDER, ROWS_FILE = "rows", "seen.npy"
+FILES_FOLDER = "files"
+SPEC_FILE = "spec.json"
 MAX_NAMES = 1000
 
 
@@ -38,6 +41,7 @@ def save_version(
     sample: pd.DataFrame,
     tags: dict[str, str],
     rows: RowHashes,
+    files: Mapping[str, bytes] | None = None,
 ) -> VersionInfo:
     """Uploads everything, then creates the version by one call: a process that dies before leaves no version.
 
@@ -48,6 +52,9 @@ def save_version(
         folder = Path(temporary)
         (folder / ROWS_FOLDER).mkdir()
         np.save(folder / ROWS_FOLDER / ROWS_FILE, identifying(rows), allow_pickle=False)
+        (folder / FILES_FOLDER).mkdir()
+        for name, body in (files or {}).items():
+            (folder / FILES_FOLDER / name).write_bytes(body)
         save_mlflow_model(model, sample, folder / MODEL_FOLDER, tracker.run_id)
         tracker.upload(folder)
     with translated(f"registering {tracker.name}"):
@@ -135,6 +142,37 @@ def seen_rows(info: VersionInfo) -> RowHashes | None:
         return None
     hashes: RowHashes = np.load(path, allow_pickle=False)
     return hashes
+
+
+def read_file(info: VersionInfo, name: str) -> bytes | None:
+    """A further file that was registered with the version; None where there is none of that name.
+
+    Raises:
+        UnavailableError: the artifact store is away.
+    """
+    return _artifact(info, f"{FILES_FOLDER}/{name}")
+
+
+def training_spec(info: VersionInfo) -> dict[str, Any] | None:
+    """The spec of the job that made the version; None where none was recorded.
+
+    Raises:
+        UnavailableError: the artifact store is away.
+    """
+    body = _artifact(info, SPEC_FILE)
+    if body is None:
+        return None
+    spec: dict[str, Any] = json.loads(body)
+    return spec
+
+
+def _artifact(info: VersionInfo, path: str) -> bytes | None:
+    root = info.source.removesuffix(f"/{MODEL_FOLDER}")
+    try:
+        with translated(f"reading {path} of {info.uri}"), tempfile.TemporaryDirectory(prefix="mts-read-") as folder:
+            return Path(download_artifacts(artifact_uri=f"{root}/{path}", dst_path=folder)).read_bytes()
+    except NotFoundError:
+        return None
 
 
 def model(client: MlflowClient, name: str) -> ModelInfo:
