@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from training.monitoring.profile import PROFILE_FILE, build_profile
 from training.mts_scoring.model import ScoringModel
 from training.pipeline.assess import Assessment
 from training.pipeline.job import Job
@@ -39,6 +40,7 @@ def register(
         },
         row_hashes=checked.hashes[fitted_on],
         verdict=verdict,
-        files=version_files(report, checked, parts, model, assessment),
+        files=version_files(report, checked, parts, model, assessment)
+        | {PROFILE_FILE: build_profile(model, parts.test.frame, parts.test.target).dumped()},
     )
     return version, gate.apply(registry, version)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -133,6 +134,16 @@ class Registry:
             NotFoundError: the version keeps none of that name.
         """
         return versions.read_file(info, path)
+
+    def training_spec(self, info: VersionInfo) -> dict[str, Any] | None:
+        """The spec of the job that made the version; None where it was not made by this service."""
+        return versions.training_spec(info)
+
+    def tag_version(self, info: VersionInfo, key: str, value: str) -> None:
+        """Writes a tag of the version."""
+        client = store.connect(self.tracking_uri)
+        with translated(f"tagging {info.uri}"):
+            client.set_model_version_tag(info.name, info.version, key, value)
 
     def models(self, limit: int = 50, cursor: str | None = None) -> ModelPage:
         """A page of models by name, each with its newest version.
