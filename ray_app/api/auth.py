@@ -39,6 +39,8 @@ class Requires:
             UnauthenticatedError, ForbiddenError: it may not pass.
         """
         caller = await authenticate(request, bearer.credentials if bearer else api_key)
+        request.scope["state"]["caller"] = caller  # for the audit log
+        services_of(request).quotas.count_request(caller)
         require(caller, self.role)
         return caller
 
@@ -46,6 +48,15 @@ class Requires:
 VIEWER, TRAINER, APPROVER = Requires(Role.VIEWER), Requires(Role.TRAINER), Requires(Role.APPROVER)
 Viewer = Annotated[Caller, Depends(VIEWER)]
 Trainer = Annotated[Caller, Depends(TRAINER)]
+
+
+async def _starts_a_job(request: Request, caller: Annotated[Caller, Depends(TRAINER)]) -> Caller | None:
+    await services_of(request).quotas.check_jobs(caller)
+    return None if caller is LOCAL_USER else caller
+
+
+StartsJob = Annotated[Caller | None, Depends(_starts_a_job)]
+"""Of an endpoint that makes a job: a trainer whose quota has room for one more; None where there are no keys."""
 
 
 async def public() -> None:

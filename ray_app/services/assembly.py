@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from ray_app.jobs.port import Jobs
+from ray_app.services.audit import AuditLog
 from ray_app.services.evaluate import EvaluateService
 from ray_app.services.keys import KeyRing
 from ray_app.services.links import LinkedJobs
 from ray_app.services.models import ModelService
 from ray_app.services.pool import BoundedPool
+from ray_app.services.quotas import Quotas
 from ray_app.services.readiness import Readiness
 from ray_app.services.train import TrainService
 from ray_app.settings import Settings
@@ -43,6 +45,8 @@ class Services:
     evaluate: EvaluateService
     models: ModelService
     readiness: Readiness
+    quotas: Quotas
+    audit: AuditLog
     keys: KeyRing | None
     key_checks: BoundedPool
     pools: tuple[BoundedPool, ...]
@@ -83,6 +87,8 @@ def assemble(jobs: Jobs, settings: Settings) -> Services:
         evaluate=EvaluateService(jobs, workplace, registry_calls),
         models=ModelService(workplace.registry, registry_calls),
         readiness=Readiness(jobs, workplace.registry, registry_calls),
+        quotas=Quotas(jobs),
+        audit=AuditLog(settings.logs_path),
         keys=KeyRing(settings.api_keys_file) if settings.api_keys_file else None,
         key_checks=key_checks,
         pools=(data_checks, registry_calls, key_checks),

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Response
 from starlette.responses import StreamingResponse
 
-from ray_app.api.auth import TRAINER, VIEWER
+from ray_app.api.auth import TRAINER, VIEWER, StartsJob
 from ray_app.api.context import Use
 from ray_app.api.parameters import WaitS, known_parameters
 from ray_app.api.responses import API, accepted, documented, json_response, problems
@@ -55,7 +55,7 @@ async def cancel_job(job_id: str, services: Use) -> Response:
     response_model=None,
     responses=documented(Job, 404, 409, success=202),
 )
-async def retry_job(job_id: str, services: Use) -> Response:
+async def retry_job(job_id: str, services: Use, by: StartsJob) -> Response:  # noqa: ARG001 - checks the quota
     """A new job with the spec of one that failed or was cancelled."""
     return accepted(await services.jobs.retry(job_id))
 

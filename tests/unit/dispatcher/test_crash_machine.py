@@ -33,6 +33,17 @@ class CrashError(BaseException):
     """The process is gone."""
 
 
+class CountedIds:
+    """The same ids in each run: the pause before a retry is drawn by the id."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def new(self, now: datetime) -> str:
+        self.count += 1
+        return f"job_{self.count:026d}"
+
+
 class CrashMachine(RuleBasedStateMachine):
     """Calls of callers and of workers, old ones too, and crashes that come at the next write or some writes later."""
 
@@ -42,6 +53,7 @@ class CrashMachine(RuleBasedStateMachine):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(prefix="mts-crash-"))
         shutil.copy(self.template, self.folder / "jobs.db")
+        self.ids = CountedIds()
         self.seconds = 0.0
         self.writes_left: int | None = None
         self.after = False
@@ -62,6 +74,7 @@ class CrashMachine(RuleBasedStateMachine):
 
     def opened(self) -> JobStore:
         store = JobStore(f"sqlite:///{self.folder / 'jobs.db'}", clock=self.now)
+        store._ids = self.ids  # type: ignore[assignment]
         write = store._database.write
 
         def perilous(work: Callable[[Any], Any], **options: Any) -> Any:
