@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import ssl
 import stat
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from pydantic import BaseModel
 
 from ray_app.local.auth import token_path
 from ray_app.local.control import current
-from ray_app.local.parts import PROBE_TIMEOUT_S
+from ray_app.local.parts import PROBE_TIMEOUT_S, trusted
 from ray_app.local.ports import is_free
 from ray_app.settings import Settings, child_environment
 
@@ -128,7 +129,7 @@ def service(settings: Settings) -> Iterator[Check]:
     dashboard = _answer(f"{state.dashboard}/api/version")
     # 401: it lives, and asks for the token as it should
     yield _check("ray", dashboard in {"200", "401"}, f"{state.dashboard}: {dashboard}", _again("ray", state.status))
-    ready = _answer(f"{settings.service_url}/readyz")
+    ready = _answer(f"{settings.service_url}/readyz", trusted(settings))
     yield _check("api", ready == "200", f"{settings.service_url}: {ready}", _again("service", state.status))
     page = state.parts["mlflow"]
     if page.status == "running":
@@ -159,9 +160,9 @@ def _existing(path: Path) -> Path:
     return next(place for place in (path, *path.parents) if place.exists())
 
 
-def _answer(url: str) -> str:
+def _answer(url: str, verify: ssl.SSLContext | bool = True) -> str:  # noqa: FBT001, FBT002 - as httpx calls it
     try:
-        response = httpx.get(url, timeout=PROBE_TIMEOUT_S, trust_env=False)
+        response = httpx.get(url, timeout=PROBE_TIMEOUT_S, trust_env=False, verify=verify)
     except httpx.TransportError as error:
         return str(error) or type(error).__name__
     if response.status_code == httpx.codes.SERVICE_UNAVAILABLE:

@@ -12,6 +12,7 @@ from ray_app.services.evaluate import EvaluateService
 from ray_app.services.keys import KeyRing
 from ray_app.services.links import LinkedJobs
 from ray_app.services.models import ModelService
+from ray_app.services.oidc import OidcVerifier, checked_address
 from ray_app.services.pool import BoundedPool
 from ray_app.services.quotas import Quotas
 from ray_app.services.readiness import Readiness
@@ -47,6 +48,7 @@ class Services:
     readiness: Readiness
     quotas: Quotas
     audit: AuditLog
+    oidc: OidcVerifier | None
     keys: KeyRing | None
     key_checks: BoundedPool
     pools: tuple[BoundedPool, ...]
@@ -71,6 +73,12 @@ def workplace_of(settings: Settings) -> Workplace:
     return Workplace(access, Registry(settings.tracking_uri, settings.artifacts))
 
 
+def _oidc(settings: Settings) -> OidcVerifier | None:
+    if settings.oidc_issuer is None:
+        return None
+    return OidcVerifier(checked_address(settings.oidc_issuer), settings.oidc_audience, settings.oidc_role_claim)
+
+
 def assemble(jobs: Jobs, settings: Settings) -> Services:
     """The services over a dispatcher and the settings' registry.
 
@@ -89,6 +97,7 @@ def assemble(jobs: Jobs, settings: Settings) -> Services:
         readiness=Readiness(jobs, workplace.registry, registry_calls),
         quotas=Quotas(jobs),
         audit=AuditLog(settings.logs_path),
+        oidc=_oidc(settings),
         keys=KeyRing(settings.api_keys_file) if settings.api_keys_file else None,
         key_checks=key_checks,
         pools=(data_checks, registry_calls, key_checks),
