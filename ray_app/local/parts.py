@@ -16,6 +16,7 @@ from ray_app.local import logs, processes
 from ray_app.local.environment import mlflow_environment, ray_environment
 from ray_app.local.ports import next_free
 from ray_app.local.state import RunFolder
+from ray_app.local.tls import trusted
 from ray_app.settings import Settings
 
 RAY_STARTED = "Ray runtime started."
@@ -117,16 +118,6 @@ class MlflowPage:
     def running(self) -> bool:
         """Whether the page answers."""
         return answers(f"{self.address}/health")
-
-
-def trusted(settings: Settings) -> ssl.SSLContext | bool:
-    """Trusts our own certificate alone, whatever name it is for: we ask at the address of this machine."""
-    if settings.tls_cert_file is None:
-        return True
-    context = ssl.create_default_context(cafile=str(settings.tls_cert_file))
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    context.check_hostname = False
-    return context
 
 
 def answers(url: str, verify: ssl.SSLContext | bool = True) -> bool:  # noqa: FBT001, FBT002 - as httpx calls it
