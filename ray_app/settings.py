@@ -42,6 +42,15 @@ class Settings(BaseSettings):
     connections_file: Path | None = None
     """Names the SQL databases and Feast repositories that a spec may read (YAML or JSON)."""
     api_keys_file: Path | None = None
+    oidc_issuer: str | None = None
+    """OpenID Connect provider whose tokens are taken beside API keys."""
+    oidc_audience: str = "mts"
+    """What its tokens must be made for."""
+    oidc_role_claim: str = "roles"
+    """Claim with the caller's roles; a dot leads into an object, as in realm_access.roles."""
+    tls_cert_file: Path | None = None
+    """Certificate chain in PEM; with the key below the service speaks https."""
+    tls_key_file: Path | None = None
     webhooks_file: Path | None = None
     url: str | None = None
     """Where `mts` finds the service. Default: host and port above."""
@@ -71,11 +80,17 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _loopback_or_keys(self) -> Self:
-        if not self.loopback and self.api_keys_file is None:
+        if not self.loopback and self.api_keys_file is None and self.oidc_issuer is None:
             raise ValueError(
                 f"MTS_HOST={self.host} is reachable from other machines, and there are no API keys; "
                 "set MTS_API_KEYS_FILE, or MTS_HOST=127.0.0.1"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("MTS_TLS_CERT_FILE and MTS_TLS_KEY_FILE go together; set both, or none")
         return self
 
     @property
@@ -95,7 +110,8 @@ class Settings(BaseSettings):
             return self.url.rstrip("/")
         everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared, not bound
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{everywhere.get(self.host, host)}:{self.port}"
+        scheme = "https" if self.tls_cert_file else "http"
+        return f"{scheme}://{everywhere.get(self.host, host)}:{self.port}"
 
     def shown(self) -> dict[str, str]:
         """Every setting by its variable, with secrets masked: what `mts doctor` prints."""

@@ -62,6 +62,7 @@ def create_app(services: Services, settings: Settings, *, replica: str = "", ans
     app.add_middleware(
         EdgeMiddleware,
         metrics=app.state.metrics,
+        audit=services.audit,
         max_body_mb=settings.max_body_mb,
         answer_request_id=answer_request_id,
     )

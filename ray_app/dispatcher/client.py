@@ -107,6 +107,11 @@ class DispatcherClient:
         page: JobPage = await self._call("list", query)
         return page
 
+    async def active(self, tag: str) -> int:
+        """The number of jobs with the tag that are not over."""
+        count: int = await self._call("active", tag)
+        return count
+
     async def cancel(self, job_id: str) -> Job:
         """Asks the job to stop."""
         before = await self.get(job_id)

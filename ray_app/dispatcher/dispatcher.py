@@ -95,6 +95,11 @@ class Dispatcher:
         store = await self._opened()
         return await self._reads.alone(lambda: store.list(query))
 
+    async def active(self, tag: str) -> int:
+        """The number of jobs with the tag that are not over."""
+        store = await self._opened()
+        return await self._reads.alone(lambda: store.active(tag))
+
     async def events(self, job_id: str, *, after: int = 0, wait_s: float = 0) -> Sequence[JobEvent]:
         """Events with seq > after; waits for the first, unless the job is over."""
         store = await self._opened()

@@ -120,6 +120,10 @@ class JobStore:
         """
         return self._database.read(lambda connection: queries.list_jobs(connection, query))
 
+    def active(self, tag: str) -> int:
+        """The number of jobs with the tag (`key=value`) that are not over."""
+        return self._database.read(lambda connection: queries.active_with_tag(connection, tag))
+
     def events(self, job_id: str, after: int = 0, limit: int = DEFAULT_EVENT_LIMIT) -> Sequence[JobEvent]:
         """Events with seq > after, in order. The last event of a final job is the `state` event with that state."""
         return self._database.read(lambda connection: queries.job_event_list(connection, job_id, after, limit))

@@ -9,12 +9,15 @@ from typing import Any
 from ray_app.jobs.pools.port import Pools
 from ray_app.jobs.port import Jobs
 from ray_app.services.active_learning import PoolService
+from ray_app.services.audit import AuditLog
 from ray_app.services.evaluate import EvaluateService
 from ray_app.services.job_data import JobDataService
 from ray_app.services.keys import KeyRing
 from ray_app.services.links import LinkedJobs
 from ray_app.services.models import ModelService
+from ray_app.services.oidc import OidcVerifier, checked_address
 from ray_app.services.pool import BoundedPool
+from ray_app.services.quotas import Quotas
 from ray_app.services.readiness import Readiness
 from ray_app.services.reproduce import ReproduceService
 from ray_app.services.train import TrainService
@@ -50,6 +53,9 @@ class Services:
     models: ModelService
     active_learning: PoolService
     readiness: Readiness
+    quotas: Quotas
+    audit: AuditLog
+    oidc: OidcVerifier | None
     keys: KeyRing | None
     key_checks: BoundedPool
     pools: tuple[BoundedPool, ...]
@@ -77,6 +83,12 @@ def workplace_of(settings: Settings) -> Workplace:
     return Workplace(access, Registry(settings.tracking_uri, settings.artifacts))
 
 
+def _oidc(settings: Settings) -> OidcVerifier | None:
+    if settings.oidc_issuer is None:
+        return None
+    return OidcVerifier(checked_address(settings.oidc_issuer), settings.oidc_audience, settings.oidc_role_claim)
+
+
 def assemble(jobs: Jobs, settings: Settings, *, pools: Pools) -> Services:
     """The services over a dispatcher and the settings' registry.
 
@@ -102,6 +114,9 @@ def assemble(jobs: Jobs, settings: Settings, *, pools: Pools) -> Services:
             webhook_secret=settings.label_studio_secret,
         ),
         readiness=Readiness(jobs, workplace.registry, registry_calls),
+        quotas=Quotas(jobs),
+        audit=AuditLog(settings.logs_path),
+        oidc=_oidc(settings),
         keys=KeyRing(settings.api_keys_file) if settings.api_keys_file else None,
         key_checks=key_checks,
         pools=(data_checks, registry_calls, key_checks),

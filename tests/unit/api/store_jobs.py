@@ -49,6 +49,9 @@ class StoreJobs:
     async def list(self, query: JobQuery) -> JobPage:
         return await self._call(lambda: self.store.list(query))
 
+    async def active(self, tag: str) -> int:
+        return int(await self._call(lambda: self.store.active(tag)))
+
     async def cancel(self, job_id: str) -> Job:
         return await self._call(lambda: self.store.request_cancel(job_id))
 
