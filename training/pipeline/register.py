@@ -40,7 +40,9 @@ def register(
         },
         row_hashes=checked.hashes[fitted_on],
         verdict=verdict,
-        files=version_files(report, checked, parts, model, assessment)
-        | {PROFILE_FILE: build_profile(model, parts.test.frame, parts.test.target).dumped()},
+        files={
+            **version_files(report, checked, parts, model, assessment),
+            PROFILE_FILE: build_profile(model, parts.test.frame, parts.test.target).dumped(),
+        },
     )
     return version, gate.apply(registry, version)

@@ -20,7 +20,7 @@ def take_rows(job: Job) -> Dataset:
     spec, snapshots = job.spec, job.workplace.snapshots
 
     def keep(table: Any, sha256: str, uri: str) -> str:
-        source = spec.data.source.model_dump(mode="json", exclude={"rows"})
+        source = spec.data.source.model_dump(mode="json", exclude={"rows", "labels"})
         return snapshots.keep(table, sha256, Use(job.id, spec.name, source, uri, table.num_rows, table.num_columns))
 
     return load(spec.data.source, job.workplace.access, columns=wanted_columns(spec), keep=keep)

@@ -30,8 +30,9 @@ class PoolRows(DataSource[PoolSource]):
     def __init__(self, sources: Mapping[str, DataSource[Any]]) -> None:
         self._sources = sources
 
-    def read(self, source: PoolSource, access: DataAccess, field: str) -> Any:
-        """The labelled rows."""
+    def read(self, source: PoolSource, access: DataAccess, field: str, columns: Sequence[str] | None = None) -> Any:
+        """The labelled rows, with all columns: a row is known again by all that it holds."""
+        del columns
         table = self._of(source.rows, access, f"{field}.rows")
         frame = table.to_pandas()
         places = positions(row_ids(frame, source.id_column, field=f"{field}.id_column"))
