@@ -12,10 +12,8 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Connection
-
 from ray_app.jobs.database import Database
-from ray_app.jobs.migrate import schema_version
+from ray_app.jobs.migrate import sound_version
 from ray_app.jobs.migrations import HEAD
 from ray_app.local import processes
 from ray_app.local.check import Check, verdict
@@ -76,7 +74,7 @@ def job_store(settings: Settings) -> Iterator[Check]:
     try:
         database = Database(url)
         try:
-            version = database.read(_sound)
+            version = database.read(sound_version)
         finally:
             database.close()
     except TrainingError as error:
@@ -133,12 +131,6 @@ def left_over(settings: Settings) -> Iterator[Check]:
     found = processes.marked(RunFolder(settings).path)
     told = f"{len(found)} processes without a supervisor" if found else "none"
     yield verdict("left over", not found, told, "mts down ends them; mts up does so too, and goes on")
-
-
-def _sound(connection: Connection) -> str | None:
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("PRAGMA quick_check(1)")
-    return schema_version(connection)
 
 
 def _not_after(cert: Path) -> datetime:
