@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import xgboost as xgb
@@ -22,7 +23,7 @@ from training.models.xgboost_params import (
     BoostingPlan,
     plan_boosting,
 )
-from training.models.xgboost_training import Boosting, Checkpoints, quantile_matrix
+from training.models.xgboost_training import Boosting, BoostingState, Checkpoints, quantile_matrix
 from training.mts_scoring.encoder import TableEncoder
 from training.mts_scoring.xgboost_predictor import XGBoostPredictor
 from training.spec import ModelSpec, XGBoostSpec
@@ -48,10 +49,9 @@ class XGBoostFamily(ModelFamily):
 
     def fit(self, spec: ModelSpec, data: FitData, context: FitContext) -> FittedModel:
         """Fits, see ModelFamily. After the deadline the best so far is returned."""
-        plan = plan_boosting(_params(spec), data.schema.task)
         with fit_errors("xgboost", xgb.core.XGBoostError):
             encoder = prepared(context, "encoder", lambda: TableEncoder.fit(data.train.frame, features_of(data.schema)))
-            return _boost(plan, encoder, data, context)
+            return _boost(set_up(spec, data, context.seed, encoder), data, context)
 
     def reports_steps(self, spec: ModelSpec) -> bool:
         """After each round, see ModelFamily."""
@@ -70,56 +70,96 @@ def _params(spec: ModelSpec) -> Mapping[str, Any]:
     return spec.params
 
 
-def _boost(plan: BoostingPlan, encoder: TableEncoder, data: FitData, context: FitContext) -> FittedModel:
-    validation = data.validation if data.validation is not None and len(data.validation) else None
-    rounds = plan.num_rounds or (ROUNDS_WITH_VALIDATION if validation else ROUNDS_WITHOUT_VALIDATION)
-    patience = (EARLY_STOPPING_ROUNDS if plan.patience is None else plan.patience) if validation else 0
+@dataclass(frozen=True)
+class BoostingSetup:
+    """All that a boosting run needs but the rows. It is picklable, and the same wherever the fit runs.
+
+    `described` are the parameters as they are tracked, `params` those that XGBoost is given; `patience` 0 never stops.
+    """
+
+    plan: BoostingPlan
+    encoder: TableEncoder
+    params: dict[str, Any]
+    described: dict[str, Any]
+    rounds: int
+    patience: int
+    num_classes: int
+    seed: int
+    fingerprint: str
+
+    def run_params(self, *, cpus: int, gpus: int, first_round: int) -> dict[str, Any]:
+        """For `xgb.train`. The rounds after a checkpoint must not draw the first samples again."""
+        device = "cuda" if gpus else "cpu"
+        return self.params | {"nthread": cpus, "device": device, "verbosity": 0, "seed": self.seed + first_round}
+
+
+def set_up(spec: ModelSpec, data: FitData, seed: int, encoder: TableEncoder | None = None) -> BoostingSetup:
+    """Learns the encoder from the training rows, where none is given, and resolves every default.
+
+    Raises:
+        InputError: a column holds what its kind does not allow.
+        SpecError: a constraint names what is no feature.
+    """
+    plan = plan_boosting(_params(spec), data.schema.task)
+    encoder = encoder or TableEncoder.fit(data.train.frame, features_of(data.schema))
+    has_validation = data.validation is not None and len(data.validation) > 0
+    rounds = plan.num_rounds or (ROUNDS_WITH_VALIDATION if has_validation else ROUNDS_WITHOUT_VALIDATION)
+    patience = (EARLY_STOPPING_ROUNDS if plan.patience is None else plan.patience) if has_validation else 0
     num_classes = len(data.schema.classes)
     params = plan.params | _translated_constraints(plan.constraints, encoder)
     if data.schema.task == "multiclass":
         params["num_class"] = num_classes
-    described = params | {"n_estimators": rounds, "early_stopping_rounds": patience, "random_state": context.seed}
-    checkpoints = Checkpoints(context.checkpoint_folder, _fingerprint(described, data, encoder))
-    booster, state = checkpoints.load() or (None, {})
-    start = int(state.get("rounds", 0))
-    reporter = FitReporter(context, rounds, first_step=start)
-    boosting = Boosting(plan, patience, reporter, checkpoints, state)
-    if start < rounds:
-        run = {
-            "nthread": context.cpus, "device": "cuda" if context.gpus else "cpu", "verbosity": 0,
-            "seed": context.seed + start,  # the rounds after a checkpoint must not draw the first samples again
-        }  # fmt: skip
-        train, held_out = _matrices(encoder, data.train, validation, params, context)
+    described = params | {"n_estimators": rounds, "early_stopping_rounds": patience, "random_state": seed}
+    fingerprint = _fingerprint(described, data, encoder)
+    return BoostingSetup(plan, encoder, params, described, rounds, patience, num_classes, seed, fingerprint)
+
+
+def fitted_model(setup: BoostingSetup, booster: Any, boosting: BoostingState) -> FittedModel:
+    """The model of a boosting run that is over, cut back to its best round."""
+    kept = boosting.best_round + 1 if setup.patience else boosting.rounds
+    logger.info("xgboost: %d rounds, kept %d, ended by %s", boosting.rounds, kept, boosting.stopped_by)
+    facts = {"rounds": float(boosting.rounds), "best_iteration": float(kept - 1)}
+    if boosting.best_score is not None:
+        facts[f"best_validation_{setup.plan.metric_name}"] = boosting.best_score
+    best: Any = _first_rounds(booster, kept) if kept < boosting.rounds else booster
+    best.set_param({"device": "cpu"})  # rows to score come in main memory
+    return FittedModel(
+        XGBoostPredictor(setup.encoder, best, num_classes=setup.num_classes), setup.described, facts
+    )  # fmt: skip
+
+
+def _boost(setup: BoostingSetup, data: FitData, context: FitContext) -> FittedModel:
+    validation = data.validation if data.validation is not None and len(data.validation) else None
+    checkpoints = Checkpoints(context.checkpoint_folder, setup.fingerprint)
+    booster, state = checkpoints.load() or (None, BoostingState())
+    start = state.rounds
+    reporter = FitReporter(context, setup.rounds, first_step=start)
+    boosting = Boosting(setup.plan, setup.patience, reporter, checkpoints, state)
+    if start < setup.rounds:
+        train, held_out = _matrices(setup, data.train, validation, context)
         booster = xgb.train(
-            params | run,
+            setup.run_params(cpus=context.cpus, gpus=context.gpus, first_round=start),
             train,
-            rounds - start,
+            setup.rounds - start,
             evals=[(held_out, "validation")] if held_out is not None else [],
             xgb_model=booster,
             callbacks=[boosting],
             verbose_eval=False,
         )
     reporter.finish()
-    kept = boosting.best_round + 1 if patience else boosting.rounds
-    logger.info("xgboost: %d rounds, kept %d, ended by %s", boosting.rounds, kept, boosting.stopped_by)
-    facts = {"rounds": float(boosting.rounds), "best_iteration": float(kept - 1)}
-    if boosting.best_score is not None:
-        facts[f"best_validation_{plan.metric_name}"] = boosting.best_score
-    best: Any = _first_rounds(booster, kept) if kept < boosting.rounds else booster
-    best.set_param({"device": "cpu"})  # rows to score come in main memory
-    return FittedModel(XGBoostPredictor(encoder, best, num_classes=num_classes), described, facts)
+    return fitted_model(setup, booster, boosting.state)
 
 
-def _matrices(
-    encoder: TableEncoder, train: Rows, validation: Rows | None, params: Mapping[str, Any], context: FitContext
-) -> tuple[Any, Any]:
+def _matrices(setup: BoostingSetup, train: Rows, validation: Rows | None, context: FitContext) -> tuple[Any, Any]:
     """The rows as histogram bins; None for no validation rows."""
 
     def make() -> tuple[Any, Any]:
-        bins = quantile_matrix(encoder, train, params, context.cpus)
-        return bins, quantile_matrix(encoder, validation, params, context.cpus, ref=bins) if validation else None
+        bins = quantile_matrix(setup.encoder, train, setup.params, context.cpus)
+        if not validation:
+            return bins, None
+        return bins, quantile_matrix(setup.encoder, validation, setup.params, context.cpus, ref=bins)
 
-    return prepared(context, ("bins", params.get("max_bin")), make)
+    return prepared(context, ("bins", setup.params.get("max_bin")), make)
 
 
 def _first_rounds(booster: Any, rounds: int) -> Any:

@@ -19,20 +19,19 @@ import numpy as np
 import numpy.typing as npt
 
 from training.data import make_rows
-from training.models import FitContext, FitData, family_of
-from training.pipeline.fitted import Fit
+from training.models import FitContext, FitData, FittedModel, HeldOut, Member, family_of
 from training.pipeline.job import Job
-from training.pipeline.prepare import Checked, Parts
+from training.pipeline.prepare import Checked
 from training.pipeline.warm_start import earlier_configs
 from training.registry import TrialRuns
-from training.result import LeaderboardRow, StudySummary, TrialRow
+from training.result import StudySummary, TrialRow
 from training.spec import TrainSpec
 from training.tuning import Goal, StudyPlan, pareto_front, plan_study
 from training.tuning.held_out import fold_data, fold_places, objective_noise
 from training.tuning.importances import importances
 from training.tuning.report import study_fragment
 from training.tuning.study import StudyOutcome, StudySetup, run_study
-from training.tuning.work import Trial, TrialWork
+from training.tuning.work import Trial, TrialWork, held_out_of
 
 Scores = npt.NDArray[np.float64]
 
@@ -42,9 +41,11 @@ REFIT_SHARE = 0.2
 """Of the time budget of the whole job that is left for all that comes after the search."""
 
 
-def tune_model(job: Job, checked: Checked, parts: Parts) -> Fit:
+def tune_model(
+    job: Job, checked: Checked, data: FitData, context: FitContext
+) -> tuple[FittedModel, StudySummary]:  # fmt: skip
     """Searches, and fits the best configuration on the train and validation rows together, with as many rounds as were
-    best on the train rows.
+    best on the train rows. The model's `held_out` are scores of the best trial, which did not learn from these rows.
 
     Raises:
         SpecError: there is no study to begin with.
@@ -53,33 +54,42 @@ def tune_model(job: Job, checked: Checked, parts: Parts) -> Fit:
     """
     spec, schema = job.spec, checked.schema
     plan = plan_study(spec, schema.task)
-    whole_places = np.sort(np.concatenate([checked.split.train, checked.split.validation]))
-    whole = make_rows(checked.dataset.frame, schema, spec.data, whole_places)
-    fit_parts: tuple[FitData, ...] = (FitData(schema, parts.train, parts.validation),)
-    order: npt.NDArray[np.int64] = np.searchsorted(whole_places, checked.split.validation)
+    places = np.sort(np.concatenate([checked.split.train, checked.split.validation]))
+    whole = make_rows(checked.dataset.frame, schema, spec.data, places)
+    parts: tuple[FitData, ...] = (data,)
     if plan.tune.folds is not None:
-        held = fold_places(whole, schema, plan.tune.folds, spec.split.seed)
-        fit_parts, order = fold_data(whole, schema, held), np.concatenate(held)
+        parts = fold_data(whole, schema, fold_places(whole, schema, plan.tune.folds, spec.split.seed))
     earlier = earlier_configs(job.workplace.registry, spec, plan)
     with _study_folder(job) as folder:
-        work = _work(spec, plan, fit_parts, folder)
+        work = _work(spec, plan, parts, folder)
         setup = _setup(job, checked, folder, earlier, work)
         with TrialRuns(job.tracker) as runs:
             outcome = run_study(plan, work, setup, _Listener(job, plan.goal, runs))
-        scores = _scores(work, outcome.best)
-    # the held-out rows in the order of the data, and of those the validation rows
-    in_order = scores[np.argsort(order)]
-    is_validation = np.isin(whole_places[np.sort(order)], checked.split.validation)
+        held_out = _held_out(spec, work, outcome)
     summary = _summary(spec, plan, outcome)
     _record(job, summary, outcome, plan)
     best = family_of(spec.model).without_early_stopping(work.model_of(outcome.best.params), outcome.best.facts)
-    context = FitContext(
-        seed=spec.split.seed, cpus=spec.resources.cpus_per_worker, gpus=spec.resources.gpus_per_worker,
-        observer=job.watch.observer, deadline=job.deadline,
-    )  # fmt: skip
-    fitted = family_of(spec.model).fit(best, FitData(schema, whole, None), context)
-    fitted = replace(fitted, facts={**outcome.best.facts, **fitted.facts})
-    return Fit(fitted, in_order[is_validation], summary, _leaderboard(spec, outcome))
+    # no checkpoint: that of a trial would not be one of the refit
+    refit = replace(context, checkpoint_folder=None)
+    fitted = family_of(spec.model).fit(best, FitData(schema, whole, None), refit)
+    return replace(fitted, facts={**outcome.best.facts, **fitted.facts}, held_out=held_out), summary
+
+
+def _held_out(spec: TrainSpec, work: TrialWork, outcome: StudyOutcome) -> HeldOut:
+    """Scores of the best trial, and beside them those of the default configuration."""
+    rows = [held_out_of(part) for part in work.parts]
+    weights = [part.weight for part in rows if part.weight is not None]
+    default = outcome.rows[0]
+    members: tuple[Member, ...] = ()
+    if outcome.best.number != default.number and default.status == "COMPLETE":
+        name, fit_s = f"{spec.model.family}, default configuration", default.values.get("fit_s", 0.0)
+        members = (Member(name, _scores(work, default), fit_s),)
+    return HeldOut(
+        target=np.concatenate([part.target for part in rows]),
+        weight=np.concatenate(weights) if weights else None,
+        scores=_scores(work, outcome.best),
+        members=members,
+    )
 
 
 @contextmanager
@@ -186,18 +196,3 @@ def _record(job: Job, summary: StudySummary, outcome: StudyOutcome, plan: StudyP
     document: Mapping[str, Any] = {"summary": summary.model_dump(mode="json"), "trials": rows}
     job.tracker.log_text("study.json", json.dumps(document, indent=2, default=str))
     job.tracker.log_text("study.html", study_fragment(summary, outcome.rows, plan.goal))
-
-
-def _leaderboard(spec: TrainSpec, outcome: StudyOutcome) -> list[LeaderboardRow]:
-    """The best trial, and that of the default configuration, as they were before the refit."""
-    named = [(f"{spec.model.family} (trial {outcome.best.number})", outcome.best)]
-    if outcome.best.number != 0 and outcome.rows[0].status == "COMPLETE":
-        named.append((f"{spec.model.family} (trial 0, default)", outcome.rows[0]))
-    return [
-        LeaderboardRow(
-            model=name,
-            validation={metric: value for metric, value in row.values.items() if metric not in {"fit_s", "predict_ms"}},
-            fit_s=row.values.get("fit_s", 0.0),
-        )
-        for name, row in named
-    ]

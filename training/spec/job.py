@@ -12,6 +12,7 @@ from training.spec.evaluation import EvaluationSpec, PromotionSpec
 from training.spec.model import ModelSpec, XGBoostSpec
 from training.spec.resources import ResourcesSpec
 from training.spec.tune import TuneSpec
+from training.spec.validation import ValidationSpec
 
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
 
@@ -23,6 +24,7 @@ class TrainSpec(SpecModel):
     """Registered model name."""
     data: DataSpec
     split: SplitSpec = SplitSpec()
+    validation: ValidationSpec = ValidationSpec()
     model: ModelSpec = XGBoostSpec()
     tune: TuneSpec | None = None
     """Searches for the best parameters of the model; null trains with `model.params` as they are."""

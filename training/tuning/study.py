@@ -28,7 +28,7 @@ from training.tuning.work import Progress, TrialWork
 logger = logging.getLogger("training")
 
 KEPT_SCORES = 1
-"""Trials, the best ones, whose scores of the held-out rows are kept."""
+"""Trials, the best ones, whose scores of the held-out rows are kept; and those of the default configuration."""
 LATE_S, LATE_SHARE = 5.0, 0.1
 """After the time budget, for fits that return the best so far; plus a share of the budget. Then they are ended."""
 SEED_STEP = 7919
@@ -174,7 +174,7 @@ class _Study:
         best = self._ledger.best()
         if best is not None:
             self.listener.best(best, len(self._ledger.ended))
-        if number not in self._ledger.best_numbers(KEPT_SCORES):
+        if number != 0 and number not in self._ledger.best_numbers(KEPT_SCORES):
             self._work.scores_file(number).unlink(missing_ok=True)
         self._stop_if_enough()
 
