@@ -12,11 +12,7 @@ from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import Connection
-
-from ray_app.jobs.database import Database
-from ray_app.jobs.migrate import schema_version
-from ray_app.jobs.migrations import HEAD
+from ray_app.jobs.probe import probed_schema
 from ray_app.local import processes
 from ray_app.local.check import Check, verdict
 from ray_app.local.control import current
@@ -74,20 +70,11 @@ def job_store(settings: Settings) -> Iterator[Check]:
         return
     remedy = "check the database that MTS_DATABASE_URL names, or bring a backup back with `mts restore`"
     try:
-        database = Database(url)
-        try:
-            version = database.read(_sound)
-        finally:
-            database.close()
+        version = probed_schema(url)
     except TrainingError as error:
         yield verdict("job store", False, error.message, error.hint or remedy)
         return
-    except Exception as error:  # noqa: BLE001 - whatever a driver raises is what the doctor is there to tell
-        yield verdict("job store", False, f"{masked(url)}: {type(error).__name__}", remedy)
-        return
-    newer = version is not None and version > HEAD
-    found = f"{masked(url)}, schema {version or 'none yet'}"
-    yield verdict("job store", not newer, found, f"it is of a newer release (this one knows {HEAD}): start that one")
+    yield verdict("job store", True, f"{masked(url)}, schema {version or 'none yet'}", "")
 
 
 def registry_file(settings: Settings) -> Iterator[Check]:
@@ -133,12 +120,6 @@ def left_over(settings: Settings) -> Iterator[Check]:
     found = processes.marked(RunFolder(settings).path)
     told = f"{len(found)} processes without a supervisor" if found else "none"
     yield verdict("left over", not found, told, "mts down ends them; mts up does so too, and goes on")
-
-
-def _sound(connection: Connection) -> str | None:
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("PRAGMA quick_check(1)")
-    return schema_version(connection)
 
 
 def _not_after(cert: Path) -> datetime:
