@@ -1,4 +1,4 @@
-"""Temporary files of a job, in a folder of its own: what a killed attempt leaves, the next one or the tidying removes."""
+"""Temporary files of a job, in a folder of its own: what a killed attempt leaves, the next one removes."""
 
 from __future__ import annotations
 

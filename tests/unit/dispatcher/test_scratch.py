@@ -27,9 +27,13 @@ def test_what_a_job_leaves_goes_with_it(root: Path) -> None:
 
 
 def test_it_goes_after_an_error_too(root: Path) -> None:
-    with pytest.raises(ValueError, match="no"), scratch(JOB):
-        tempfile.mkdtemp()
-        raise ValueError("no")
+    def fail() -> None:
+        with scratch(JOB):
+            tempfile.mkdtemp()
+            raise ValueError("no")
+
+    with pytest.raises(ValueError, match="no"):
+        fail()
     assert list(root.iterdir()) == []
 
 
