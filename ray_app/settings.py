@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     data_roots: Annotated[tuple[str, ...], NoDecode] = ()
     """Folders or URI prefixes that a spec may read, separated by commas. Default: examples/data and home's uploads."""
     connections_file: Path | None = None
+    """Names the SQL databases and Feast repositories that a spec may read (YAML or JSON)."""
     api_keys_file: Path | None = None
     oidc_issuer: str | None = None
     """OpenID Connect provider whose tokens are taken beside API keys."""
@@ -71,6 +72,8 @@ class Settings(BaseSettings):
     """Audit logs are removed after this."""
     max_body_mb: Annotated[float, Field(gt=0)] = 16.0
     """A larger request body is refused with 413."""
+    label_studio_secret: SecretStr | None = None
+    """What Label Studio's webhook must prove to know; None refuses it."""
     release_ahead: Annotated[int, Field(ge=1)] = 4
     """Jobs handed to Ray beyond what fits now; these are what an autoscaler sees, and what priority cannot reorder."""
     plan_limit_mb: Annotated[float, Field(ge=0)] = 8.0
@@ -155,6 +158,11 @@ class Settings(BaseSettings):
         return tuple(root if "://" in root else str(Path(root).expanduser().resolve()) for root in given)
 
     @property
+    def connections_path(self) -> Path | None:
+        """Absolute path of the connections file."""
+        return None if self.connections_file is None else self.connections_file.expanduser().resolve()
+
+    @property
     def logs_path(self) -> Path:
         """Folder of job logs on the head node."""
         return self.home_path / "logs"
@@ -164,7 +172,8 @@ class Settings(BaseSettings):
         values = {
             "MTS_HOME": str(self.home_path),
             "MTS_BASE": str(self.base.resolve()),
-            "MTS_DATABASE_URL": None if self.database_url is None else self.database_url.get_secret_value(),
+            "MTS_DATABASE_URL": _secret(self.database_url),
+            "MTS_LABEL_STUDIO_SECRET": _secret(self.label_studio_secret),
             "MTS_DATA_ROOTS": ",".join(self.roots),
             "MTS_ARTIFACT_URI": self.artifacts,
             "MLFLOW_TRACKING_URI": self.tracking_uri,
@@ -173,6 +182,11 @@ class Settings(BaseSettings):
             value = getattr(self, name)
             values.setdefault(_variable(name), str(value.resolve()) if isinstance(value, Path) else _text(value))
         return {name: value for name, value in values.items() if value is not None}
+
+
+def environment_secret(name: str) -> str | None:
+    """A variable of this process that the connections file refers to as `env:NAME`."""
+    return os.environ.get(name)
 
 
 def child_environment(overrides: Mapping[str, str | None]) -> dict[str, str]:
@@ -198,3 +212,7 @@ def _variable(field: str) -> str:
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return None if value is None else value.get_secret_value()

@@ -61,6 +61,7 @@ TABLE: Mapping[type[Exception], Answer] = {
     errors.DataError: Answer(422, "The data cannot be used"),
     errors.AccessError: Answer(422, "The source is not allowed"),
     errors.FitError: Answer(422, "The model cannot be fitted"),
+    errors.WorkerLostError: Answer(503, "Workers were lost"),
     errors.ResourceError: Answer(422, "The cluster can never hold the job"),
     OverloadedError: Answer(429, "Too many requests", retry_after_s=1),
     errors.UnavailableError: Answer(503, "A service is away", retry_after_s=5),

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from ray_app.jobs.database import Database
-from ray_app.jobs.migrate import schema_version
+from ray_app.jobs.migrate import sound_version
 from ray_app.jobs.migrations import HEAD
 from training.errors import ConflictError, UnavailableError
 
@@ -21,7 +20,7 @@ def probed_schema(url: str) -> str | None:
     """
     database = Database(url)
     try:
-        version = database.read(_sound)
+        version = database.read(sound_version)
     except DBAPIError as error:
         raise UnavailableError(f"the job store is damaged: {type(error.orig).__name__}") from None
     finally:
@@ -30,9 +29,3 @@ def probed_schema(url: str) -> str | None:
         raise ConflictError(f"the job store has schema {version}, and this release knows only up to {HEAD}",
                             hint="it is of a newer release: start that one")  # fmt: skip
     return version
-
-
-def _sound(connection: Connection) -> str | None:
-    if connection.dialect.name == "sqlite":
-        connection.exec_driver_sql("PRAGMA quick_check(1)")
-    return schema_version(connection)

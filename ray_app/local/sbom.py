@@ -33,18 +33,16 @@ def document() -> dict[str, Any]:
 
 
 def _needed(project: str) -> Iterator[tuple[str, metadata.Distribution]]:
+    # what is for another system, or belongs to an extra, is not installed
+    installed = {_key(dist.metadata["Name"]): dist for dist in metadata.distributions()}
     waiting, seen = [_key(project)], set()
     while waiting:
         key = waiting.pop()
-        if key in seen:
+        if key in seen or key not in installed:
             continue
         seen.add(key)
-        try:
-            dist = metadata.distribution(key)
-        except metadata.PackageNotFoundError:
-            continue  # for another system, or an extra that is not installed
-        yield key, dist
-        waiting.extend(_requires(dist))
+        yield key, installed[key]
+        waiting.extend(_requires(installed[key]))
 
 
 def _requires(dist: metadata.Distribution) -> list[str]:

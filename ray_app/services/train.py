@@ -52,7 +52,7 @@ class TrainService:
     def _check(self, spec: TrainSpec) -> None:
         """Reads small data now; large ones are checked when the job starts, so that no caller waits for them."""
         if size_bytes(spec.data.source, self._workplace.access) <= self._plan_limit_bytes:
-            plan(spec, self._workplace)
+            plan(spec, self._workplace, look_closer=False)
         else:
             check_model(spec)
 
