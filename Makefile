@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 QUICK := tests/unit tests/contracts tests/architecture -m "not slow and not cluster"
 
-.PHONY: help .venv demo test check bench down clean
+.PHONY: help .venv demo test check bench chaos fuzz sbom down clean
 
 help:  ## this list
 	@grep -hE '^[a-z.]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 10
@@ -35,6 +35,15 @@ check: $(INSTALLED)  ## style, types, import rules and the quick tests
 
 bench: $(INSTALLED)  ## the benchmarks, with their table
 	$(BIN)/python -m benchmarks
+
+chaos: $(INSTALLED)  ## a hundred faults under a stream of jobs, with every promise checked after each
+	PYTHONPATH=tests/support $(BIN)/python -m chaos --faults 100 --seed 1
+
+fuzz: $(INSTALLED)  ## ten thousand requests drawn from the OpenAPI document
+	PYTHONPATH=.:tests/support $(BIN)/python -W ignore -m fuzzed_api --cases 10000
+
+sbom: $(INSTALLED)  ## a bill of materials, CycloneDX, in sbom.json
+	$(BIN)/python -m ray_app.local.sbom > sbom.json
 
 down: $(INSTALLED)  ## stop everything that was started
 	@$(BIN)/mts down

@@ -16,6 +16,7 @@ from ray.serve import Application
 from ray_app import dispatcher
 from ray_app.api.app import create_app
 from ray_app.services.assembly import assemble
+from ray_app.services.structured_logs import set_up_logs
 from ray_app.settings import Settings
 
 DEPLOYMENT = "api"
@@ -61,6 +62,7 @@ class Replica:
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         """Called by Serve in the replica, because the application holds threads and cannot be sent there."""
+        set_up_logs(self._settings.log_format)
         jobs = dispatcher.connect(self._settings)
         replica_id = serve.get_replica_context().replica_id.unique_id
         services = assemble(jobs, self._settings, pools=jobs.pools)

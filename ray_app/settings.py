@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cached_property
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit, urlunsplit
 
 from pydantic import Field, SecretStr, field_validator, model_validator
@@ -64,6 +64,12 @@ class Settings(BaseSettings):
     """Of Ray's control store; the next free one is taken where it is in use."""
     num_cpus: Annotated[int, Field(ge=1)] | None = None
     """CPUs that `mts up` gives to Ray. Default: all of the machine."""
+    log_format: Literal["text", "json"] = "text"
+    """Of the service's own log lines; json carries the ids of requests and jobs as fields."""
+    keep_job_logs_days: Annotated[float, Field(gt=0)] = 90.0
+    """Text logs of jobs are removed after this; jobs, events and models stay."""
+    keep_audit_days: Annotated[float, Field(gt=0)] = 400.0
+    """Audit logs are removed after this."""
     max_body_mb: Annotated[float, Field(gt=0)] = 16.0
     """A larger request body is refused with 413."""
     label_studio_secret: SecretStr | None = None

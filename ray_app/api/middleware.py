@@ -16,6 +16,7 @@ from ray_app.api.telemetry import HttpMetrics
 from ray_app.services.audit import AuditLog
 from ray_app.services.documents import MalformedError
 from ray_app.services.keys import Caller
+from ray_app.services.structured_logs import of_request
 from training.errors import TrainingError
 
 logger = logging.getLogger("ray_app.api")
@@ -74,7 +75,7 @@ class EdgeMiddleware:
             await send(message)
 
         try:
-            with self._metrics.open_requests.track_inprogress():
+            with self._metrics.open_requests.track_inprogress(), of_request(request_id):
                 refusal = self._refusal(scope)
                 if refusal is None:
                     await self._app(scope, self._limited(receive), send_safely)

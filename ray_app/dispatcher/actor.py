@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 
 import ray
@@ -13,6 +12,7 @@ from ray_app.dispatcher.metrics import JobMetrics
 from ray_app.dispatcher.ray_cluster import RayCluster
 from ray_app.dispatcher.warmer import Warmer
 from ray_app.jobs.model import JobStats
+from ray_app.services.structured_logs import set_up_logs
 from ray_app.settings import Settings
 
 
@@ -25,7 +25,7 @@ class DispatcherActor(Dispatcher):
     """
 
     def __init__(self, settings: Settings, runner: str) -> None:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+        set_up_logs(settings.log_format)
         self._warmer = Warmer(runner, Place.of(settings))
         handle = ray.get_runtime_context().current_actor
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 from ray_app.dispatcher.attempts import Attempts, Listener
 from ray_app.dispatcher.capacity import Demand, check_schedulable
 from ray_app.dispatcher.cluster import Cluster
+from ray_app.dispatcher.failures import raised
 from ray_app.dispatcher.flights import Flight, Flights
 from ray_app.dispatcher.messages import Assignment, TaskEnd
 from ray_app.dispatcher.release import Candidate, choose, is_full
@@ -198,7 +199,15 @@ class Controller:
         """A crash after the attempt is counted leaves a pending job, which the next dispatcher hands over again."""
         attempt = self._store.assign_attempt(job.id)
         assignment = Assignment(job.id, attempt, job.kind, job.name, job.spec, Demand.of(job.kind, job.spec))
-        self._cluster.submit(assignment)
+        try:
+            self._cluster.submit(assignment)
+        except UnavailableError:
+            raise
+        except Exception as error:  # one job that cannot be handed over must not hold up all others for ever
+            logger.exception("%s cannot be handed over", job.id)
+            failed = self.attempts.failed(job.id, attempt, raised(error))
+            self._heard(job.id, failed)
+            return Action("settled", job.id, type(error).__name__)
         self.flights.add(Flight(assignment, released_at=self._clock()))
         return Action("released", job.id, f"attempt {attempt}")
 

@@ -12,6 +12,7 @@ from ray_app.dispatcher.changes import Changes
 from ray_app.dispatcher.cluster import Cluster
 from ray_app.dispatcher.control_thread import ControlThread
 from ray_app.dispatcher.controller import Controller
+from ray_app.dispatcher.counts import Counts
 from ray_app.dispatcher.messages import Outcome, Report, TaskEnd, Whereabouts
 from ray_app.dispatcher.metrics import JobMetrics
 from ray_app.dispatcher.pool_desk import CHANGES, POOL_TAG, PoolDesk, PoolMethod
@@ -48,6 +49,7 @@ class Dispatcher:
         self._logs = JobLogs(settings.logs_path)
         self._changes = Changes()
         self._reads = Reads()
+        self._counts = Counts()
         self._cluster = make_cluster(self._task_ended)
         self._control = ControlThread(self._make_controller)
 
@@ -127,7 +129,7 @@ class Dispatcher:
     async def stats(self) -> JobStats:
         """Counts for metrics."""
         store = await self._opened()
-        by_status = await self._reads.alone(store.counts)
+        by_status = await self._reads.alone(lambda: self._counts.read(store.counts))
         oldest_s = await self._reads.alone(store.oldest_pending_s)
         released = await self._do(lambda controller: len(controller.flights.by_job))
         self._metrics.counted(by_status)

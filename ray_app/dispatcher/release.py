@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ray_app.dispatcher.capacity import Demand, Room, place
+from ray_app.dispatcher.rooms import Rooms
 
 PATIENCE_S = 60.0
 """A released job that has waited this long is no longer overtaken by smaller ones: the cluster drains until it fits."""
@@ -39,16 +40,16 @@ def choose(
     `ahead` is small. Jobs that fit may pass one that does not (backfill), until that one has waited PATIENCE_S. What
     only a node still to be started can hold never holds up the rest.
     """
-    rooms = list(nodes)
+    rooms = Rooms(nodes)
     waiting = 0
     for job in _started_first(outstanding):
-        if not place(rooms, job.demand) and not job.started:
+        if not rooms.place(job.demand) and not job.started:
             waiting += 1
             if job.waited_s > PATIENCE_S and place(list(nodes), job.demand):
                 return []
     chosen = []
     for candidate in candidates:
-        if not place(rooms, candidate.demand):
+        if not rooms.place(candidate.demand):
             if waiting >= ahead:
                 continue
             waiting += 1
@@ -58,9 +59,9 @@ def choose(
 
 def is_full(outstanding: Sequence[Outstanding], nodes: Sequence[Room], *, ahead: int) -> bool:
     """Whether nothing can be released, whatever is pending: every CPU is spoken for, and enough waits already."""
-    rooms = list(nodes)
-    waiting = sum(not place(rooms, job.demand) and not job.started for job in _started_first(outstanding))
-    return waiting >= ahead and not any(room.cpus >= 1 for room in rooms)
+    rooms = Rooms(nodes)
+    waiting = sum(not rooms.place(job.demand) and not job.started for job in _started_first(outstanding))
+    return waiting >= ahead and not rooms.has_a_cpu()
 
 
 def _started_first(outstanding: Sequence[Outstanding]) -> list[Outstanding]:

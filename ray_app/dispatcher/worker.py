@@ -18,6 +18,7 @@ from ray_app.dispatcher.messages import Assignment, Broken, Done, Outcome, Place
 from ray_app.dispatcher.processes import own_start_s
 from ray_app.dispatcher.reporter import Reporter
 from ray_app.dispatcher.runner import load_runner
+from ray_app.dispatcher.scratch import clear_scratch, scratch
 from training.errors import JobCancelledError, TrainingError
 
 logger = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ def run_attempt(assignment: Assignment, place: Place, runner: str, dispatcher: A
 def tidy(job_id: str, name: str, place: Place, runner: str) -> None:
     """The task that cleans up after a process that was killed."""
     be_nice()
+    clear_scratch(job_id)
     load_runner(runner).tidy(job_id, name, place)
 
 
@@ -64,7 +66,7 @@ def _outcome(
     try:
         # a process keeps the thread pools that it made for its first task; each task has its own number of CPUs
         job = load_runner(runner)
-        with threadpool_limits(limits=max(1, int(assignment.demand.cpus))):
+        with threadpool_limits(limits=max(1, int(assignment.demand.cpus))), scratch(assignment.job_id):
             return Done(job.run(assignment, place, reporter, commit))
     except JobCancelledError:
         return Stopped()

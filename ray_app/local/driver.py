@@ -22,6 +22,7 @@ from pydantic import BaseModel
 from ray import serve
 from ray.serve import Application
 
+from ray_app.services.structured_logs import set_up_logs
 from ray_app.settings import Settings
 
 NAMESPACE = "mts"
@@ -85,8 +86,8 @@ def deploy(builder: Callable[[Any], Application], config: ServeConfig, settings:
 
 def main() -> int:
     """Runs until SIGTERM."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     settings = Settings()
+    set_up_logs(settings.log_format)
     config = ServeConfig.read(settings.base / "serve_config.yaml")
     builder = load_builder(config.application["import_path"])
     address = sys.stdin.readline().strip()

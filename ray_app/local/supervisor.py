@@ -23,8 +23,10 @@ import psutil
 from ray_app.local import logs, processes
 from ray_app.local.auth import ensure_token
 from ray_app.local.environment import cluster_environment
+from ray_app.local.housekeeping import INTERVAL_S, tidy_home
 from ray_app.local.parts import MlflowPage, RayHead, Service, choose_ports, keep_ray_logs
 from ray_app.local.state import Part, PartName, RunFolder, RunState
+from ray_app.services.structured_logs import set_up_logs
 from ray_app.settings import Settings
 
 STEP_S = 0.3
@@ -128,6 +130,7 @@ class Supervisor:
         self._failures = 0
         self._not_before = 0.0
         self._written = ""
+        self._tidied_at = -INTERVAL_S
 
     def step(self) -> None:
         """Looks once at everything and does what is due.
@@ -165,8 +168,11 @@ class Supervisor:
         for part in parts:
             part.ended()
 
-    def bound_logs(self) -> None:
-        """Cuts logs that have grown too large."""
+    def keep_house(self) -> None:
+        """Cuts logs that have grown too large, and once an hour removes what is older than its time."""
+        if time.monotonic() - self._tidied_at > INTERVAL_S:
+            self._tidied_at = time.monotonic()
+            tidy_home(self._settings)
         for name in ("ray", "service", "mlflow", "supervisor"):
             logs.bound(self._run.log(name))
 
@@ -235,13 +241,12 @@ class Supervisor:
 
 def main() -> int:
     """Runs until SIGTERM; 1 if the parts cannot be brought up. Its argument is the handle of the home's lock."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
     if len(sys.argv) != 2:
         logger.error("start it with `mts up`")
         return 2
     os.set_inheritable(int(sys.argv[1]), False)
     settings = Settings()
+    set_up_logs(settings.log_format)
     stop = threading.Event()
 
     def ask(_signal: int, _frame: FrameType | None) -> None:
@@ -259,7 +264,7 @@ def supervise(settings: Settings, run: RunFolder, stop: threading.Event) -> int:
     try:
         while not stop.is_set():
             supervisor.step()
-            supervisor.bound_logs()
+            supervisor.keep_house()
             stop.wait(STEP_S)
     except StartupError as error:
         supervisor.state.status = "failed"

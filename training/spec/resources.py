@@ -26,7 +26,7 @@ class ResourcesSpec(SpecModel):
     """Processes that share one fit. Two numbers, [1, 8], start with what the cluster has room for, and grow."""
     cpus_per_worker: Annotated[int, Field(ge=1, le=1024)] = 1
     gpus_per_worker: Annotated[int, Field(ge=0, le=64)] = 0
-    memory_mb: Annotated[int, Field(ge=1)] | None = None
+    memory_mb: Annotated[int, Field(ge=1, le=100_000_000)] | None = None
     """Memory reserved per worker. Default: none reserved."""
     engine: Literal["auto", "local", "xgboost_ray", "ray_train"] = "auto"
     """How one fit is spread. auto: local for one worker; for several xgboost_ray or, for torch, ray_train."""

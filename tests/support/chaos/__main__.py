@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -26,27 +28,37 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="chaos", description=__doc__)
     parser.add_argument("--faults", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="end after so long")
     parser.add_argument("--only", action="append", default=[], help="name of a fault; may be given again")
     parser.add_argument("--report", type=Path, help="JSON lines, one a fault")
     parser.add_argument("--keep-going", action="store_true", help="also after a broken promise")
     options = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell's background jobs ignore Ctrl-C
+        signal.signal(number, signal.default_int_handler)
     started = time.monotonic()
     steps: list[Step] = []
     with small_disk() as folder, running_whole(folder) as whole:
         campaign = Campaign(whole, options.seed, options.only)
         print(f"seed {options.seed}; home {whole.home}; {len(campaign.faults)} kinds of faults", flush=True)
-        for step in campaign.run(options.faults):
-            steps.append(step)
-            print(f"{step.number:4} {step.fault:32} ready {step.ready_s:5} s  over {step.over_s:5} s  "
-                  f"{step.accepted:5} jobs  {step.did}", flush=True)  # fmt: skip
-            print("".join(f"     BROKEN {line}\n" for line in step.broken), end="", flush=True)
-            if options.report:
-                with options.report.open("a") as file:
-                    file.write(json.dumps(asdict(step)) + "\n")
-            if step.broken and not options.keep_going:
-                break
+        with suppress(KeyboardInterrupt):
+            for step in campaign.run(options.faults):
+                steps.append(step)
+                show(step, options.report)
+                over_time = time.monotonic() - started > options.minutes * 60
+                if over_time or (step.broken and not options.keep_going):
+                    break
         tell(steps, campaign, time.monotonic() - started)
     return 1 if any(step.broken for step in steps) else 0
+
+
+def show(step: Step, report: Path | None) -> None:
+    """One line, and one for each broken promise."""
+    print(f"{step.number:4} {step.fault:32} ready {step.ready_s:5} s  over {step.over_s:5} s  "
+          f"{step.accepted:5} jobs  {step.did}", flush=True)  # fmt: skip
+    print("".join(f"     BROKEN {line}\n" for line in step.broken), end="", flush=True)
+    if report is not None:
+        with report.open("a") as file:
+            file.write(json.dumps(asdict(step)) + "\n")
 
 
 def tell(steps: list[Step], campaign: Campaign, took_s: float) -> None:

@@ -47,6 +47,7 @@ class Campaign:
         self._reader = Reader(whole)
         self._breaker = Breaker(whole, seed)
         self._promises = Promises(self._reader, whole.home)
+        self._promises.others |= {job["id"] for job in self._reader.pages("/api/v1/jobs")}
         self.stream = Stream(f"http://127.0.0.1:{whole.port}", seed)
         possible = {name for name in FAULTS if name != "fill the disk" or can_fill(whole.home)}
         self.faults = {name: FAULTS[name] for name in FAULTS if name in possible and (not only or name in only)}

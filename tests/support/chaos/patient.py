@@ -16,10 +16,11 @@ import httpx
 from whole_service import WholeService
 
 from chaos.stream import may_pass
+from ray_app.local.logs import tail
 from ray_app.local.state import RunFolder
 from ray_app.settings import Settings
 
-LIMIT_S = 300.0
+LIMIT_S = 600.0
 PAUSE_S = 0.3
 
 
@@ -102,4 +103,5 @@ class Reader:
                 if not may_pass(answer):
                     break
             time.sleep(PAUSE_S)
-        raise NeverAnsweredError(f"GET {path}: {last}")
+        log = "\n".join(tail(self.whole.home / "logs" / "supervisor.log", 40))
+        raise NeverAnsweredError(f"GET {path}: {last}\n{log}")

@@ -33,13 +33,16 @@ class Promises:
     home: Path
     jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Jobs that were seen final."""
+    others: set[str] = field(default_factory=set)
+    """Jobs that were there before, and are somebody else's."""
     champions: dict[str, str] = field(default_factory=dict)
     loaded: set[str] = field(default_factory=set)
 
     def broken(self, accepted: dict[str, str]) -> list[str]:
         """All that does not hold now. Called when every accepted job is over."""
-        stored = {job["id"]: job for job in self.reader.pages("/api/v1/jobs")}
-        versions = self._versions()
+        found_jobs = {job["id"]: job for job in self.reader.pages("/api/v1/jobs")}
+        stored = {job_id: job for job_id, job in found_jobs.items() if job_id not in self.others}
+        versions = {key: version for key, version in self._versions().items() if version["job_id"] in stored}
         found = [
             *self._lost(accepted, stored),
             *self._changed(stored),
@@ -98,8 +101,6 @@ class Promises:
                 yield f"{job['id']} registered {made}, and says {told}"
             elif job["status"] in FINAL - {"SUCCEEDED"} and made:
                 yield f"{job['id']} is {job['status']} and has registered {made}"
-        for job_id in by_job.keys() - stored.keys():
-            yield f"a version of {job_id}, which is no job"
         for (name, version), info in versions.items():
             yield from self._readable(f"{name}/{version}", info)
 

@@ -313,6 +313,22 @@ def test_a_job_that_is_cancelled_between_two_attempts_is_tidied(house: House) ->
     assert waiting not in house.cluster.tidied, "what never ran leaves nothing"
 
 
+def test_a_job_that_cannot_be_handed_over_fails_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad, good = house.submit(), house.submit()
+    submit = house.cluster.submit
+
+    def refuse(assignment: Any) -> None:
+        if assignment.job_id == bad:
+            raise OverflowError("too large for the cluster's own numbers")
+        submit(assignment)
+
+    monkeypatch.setattr(house.cluster, "submit", refuse)
+    house.step()
+    assert house.get(bad).status == "FAILED"
+    assert house.get(bad).error.type == "InternalError"  # type: ignore[union-attr]  # it has failed
+    assert [task.job_id for task in house.cluster.submitted] == [good]
+
+
 def test_reconciling_twice_is_the_same_as_once(house: House) -> None:
     job_id = house.begun()
     house.restart()

@@ -1,0 +1,135 @@
+"""Many callers at once: jobs queued by twenty clients, two hundred readers, followers of events; nothing may be lost.
+
+`python -m benchmarks.load --jobs 1000` prints what callers saw and what the dispatcher's memory did.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import random
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import psutil
+
+from benchmarks.report import percentile
+from benchmarks.service import FINAL, Service, running_service
+
+CLIENTS, READERS, FOLLOWERS = 20, 200, 50
+READ_PAUSE_S = 1.0
+ROWS = [{"x": index % 17, "k": "abc"[index % 3], "y": "ab"[index // 3 % 2]} for index in range(60)]
+SPEC: dict[str, Any] = {
+    "name": "load",
+    "data": {"source": {"type": "inline", "rows": ROWS}, "target": "y"},
+    "model": {"family": "sklearn", "estimator": "logistic_regression"},
+    "evaluation": {"bootstrap_samples": 10},
+    "promotion": {"policy": "never"},
+}
+
+
+@dataclass
+class Seen:
+    """What callers saw."""
+
+    submit_s: list[float] = field(default_factory=list)
+    read_s: list[float] = field(default_factory=list)
+    answers: Counter[str] = field(default_factory=Counter)
+    accepted: list[str] = field(default_factory=list)
+    followed: int = 0
+
+
+async def submit_all(http: httpx.AsyncClient, number: int, jobs: int, seen: Seen) -> None:
+    """One client: posts its jobs, and comes back after Retry-After where it is told to."""
+    for job in range(jobs):
+        key = f"load-{number}-{job}"
+        while True:
+            started = time.perf_counter()
+            answer = await http.post("/api/v1/train", json=SPEC, headers={"Idempotency-Key": key})
+            seen.answers[f"POST {answer.status_code}"] += 1
+            if answer.status_code == httpx.codes.ACCEPTED:
+                seen.submit_s.append(time.perf_counter() - started)
+                seen.accepted.append(answer.json()["id"])
+                break
+            await asyncio.sleep(float(answer.headers.get("retry-after", 1)))
+
+
+async def read_on(http: httpx.AsyncClient, seen: Seen, over: asyncio.Event) -> None:
+    """One reader: looks at some job each second."""
+    while not over.is_set():
+        await asyncio.sleep(random.uniform(0, 2 * READ_PAUSE_S))
+        if seen.accepted:
+            started = time.perf_counter()
+            answer = await http.get(f"/api/v1/jobs/{random.choice(seen.accepted)}")
+            seen.answers[f"GET {answer.status_code}"] += 1
+            seen.read_s.append(time.perf_counter() - started)
+
+
+async def follow(http: httpx.AsyncClient, job_id: str, seen: Seen) -> None:
+    """One follower: reads the events of a job to their end."""
+    async with http.stream("GET", f"/api/v1/jobs/{job_id}/events", timeout=None) as answer:
+        lines = [line async for line in answer.aiter_lines()]
+    seen.followed += any(f'"status":"{state}"' in line for line in lines for state in FINAL)
+
+
+async def run(url: str, jobs: int) -> tuple[Seen, float, list[str]]:
+    """The load; answers what was seen, the seconds until all jobs were over, and jobs that did not succeed."""
+    seen, over = Seen(), asyncio.Event()
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(base_url=url, timeout=120, limits=limits) as http:
+        readers = [asyncio.create_task(read_on(http, seen, over)) for _ in range(READERS)]
+        started = time.perf_counter()
+        await asyncio.gather(*(submit_all(http, number, jobs // CLIENTS, seen) for number in range(CLIENTS)))
+        followers = [asyncio.create_task(follow(http, job_id, seen)) for job_id in seen.accepted[-FOLLOWERS:]]
+        wrong = []
+        for job_id in seen.accepted:
+            job: dict[str, Any] = {"status": ""}
+            while job["status"] not in FINAL:
+                job = (await http.get(f"/api/v1/jobs/{job_id}", params={"wait_s": 60})).json()
+            if job["status"] != "SUCCEEDED":
+                wrong.append(f"{job_id} {job['status']}")
+        took_s = time.perf_counter() - started
+        await asyncio.gather(*followers)
+        over.set()
+        await asyncio.gather(*readers)
+    return seen, took_s, wrong
+
+
+def dispatcher_mb(service: Service) -> float:
+    """Resident memory of the dispatcher."""
+    for process in psutil.process_iter(["cmdline"]):
+        if (process.info["cmdline"] or [""])[0].startswith("ray::DispatcherActor"):
+            try:
+                if process.environ().get("MTS_HOME") == str(service.home):
+                    return process.memory_info().rss / 1e6
+            except psutil.AccessDenied:
+                print("the dispatcher belongs to another user")
+    raise RuntimeError("no dispatcher runs")
+
+
+def main() -> None:
+    """Prints the figures."""
+    parser = argparse.ArgumentParser(prog="load", description=__doc__)
+    parser.add_argument("--jobs", type=int, default=1000)
+    options = parser.parse_args()
+    with running_service() as service:
+        service.run()
+        before_mb = dispatcher_mb(service)
+        seen, took_s, wrong = asyncio.run(run(str(service.http.base_url), options.jobs))
+        after_mb = dispatcher_mb(service)
+    print(f"{len(seen.accepted)} jobs accepted, {len(set(seen.accepted))} different")
+    print(f"{len(wrong)} did not succeed: {wrong[:5]}")
+    print(f"all over after {took_s:.0f} s: {len(seen.accepted) / took_s * 60:.0f} jobs a minute")
+    for name, values in (("submit", seen.submit_s), ("read", seen.read_s)):
+        marks = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+        shares = ", ".join(f"{mark} {percentile(values, share):.3f} s" for mark, share in marks.items())
+        print(f"{name}: {len(values)} answers, {shares}")
+    print(f"{seen.followed} of {FOLLOWERS} followers heard the end; answers: {dict(seen.answers)}")
+    print(f"dispatcher: {before_mb:.0f} MB before, {after_mb:.0f} MB after")
+
+
+if __name__ == "__main__":
+    main()
