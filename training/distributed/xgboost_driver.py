@@ -22,7 +22,7 @@ from training.errors import FitError, SpecError
 from training.models import FitContext, FitData, FittedModel
 from training.models.fitting import FitReporter
 from training.models.xgboost_model import BoostingSetup, fitted_model
-from training.models.xgboost_training import CHECKPOINT_EVERY_S, BoostingState, Checkpoints
+from training.models.xgboost_training import BoostingState, Checkpoints
 
 
 @dataclass
@@ -33,7 +33,6 @@ class BoostingRun:
     data: FitData
     context: FitContext
     spread: Spread
-    checkpoint_every_s: float = CHECKPOINT_EVERY_S
     state: BoostingState = field(default_factory=BoostingState)
     model: bytes | None = None
     """The trees of `state`."""
@@ -56,7 +55,7 @@ class BoostingRun:
         return BoostingTask(
             setup=self.setup, train=train, validation=validation, cpus=self.spread.cpus, gpus=self.spread.gpus,
             mailbox=mailbox, left_s=None if deadline is None else deadline - time.monotonic(),
-            state=replace(self.state), model=self.model, checkpoint_every_s=self.checkpoint_every_s,
+            state=replace(self.state), model=self.model, checkpoint_every_s=self.spread.checkpoint_every_s,
         )  # fmt: skip
 
     def hear(self, message: Any) -> None:
