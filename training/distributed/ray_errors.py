@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 
-from ray.exceptions import ActorDiedError, NodeDiedError, OutOfMemoryError, RayError
+from ray.exceptions import ActorDiedError, NodeDiedError, OutOfMemoryError, RayActorError, RayError
 
 MAX_CHARS = 300
 
 
 def died_with_node(error: BaseException) -> bool:
-    """Whether Ray says that it was the node that went away."""
+    """Whether Ray says that it was the node that went away, or that the cloud took back."""
     text = str(error)
+    if isinstance(error, RayActorError) and error.preempted:
+        return True
     return isinstance(error, NodeDiedError) or "node has died" in text or "node was terminated" in text
 
 

@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ray.exceptions import RayActorError
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
 from ray.train.v2._internal.execution.failure_handling.default import RETRYABLE_CONTROLLER_ERRORS
 from ray.train.v2._internal.execution.failure_handling.failure_policy import FailureDecision, FailurePolicy
@@ -88,8 +87,7 @@ class Budgets(FailurePolicy):
 
     def _dead(self, rank: int, cause: BaseException) -> Loss:
         known = self._losses.started.get(rank)
-        preempted = isinstance(cause, RayActorError) and cause.preempted
-        with_node = preempted or died_with_node(cause) or (known is not None and not node_is_alive(known.node_id))
+        with_node = died_with_node(cause) or (known is not None and not node_is_alive(known.node_id))
         return self._known(rank, "node" if with_node else "died", cause_of_death(cause))
 
     def _known(self, rank: int, kind: LossKind, detail: str = "") -> Loss:
