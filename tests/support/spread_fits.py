@@ -54,12 +54,14 @@ class Watcher(SilentObserver):
     def __init__(self, at_step: int = 0, act: Callable[[], None] | None = None) -> None:
         self.steps: list[int] = []
         self.waits: list[str] = []
+        self.acted_at = 0
         self._at, self._act = at_step, act
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         self.steps.append(step or 0)
         if self._act is not None and self.steps[-1] >= self._at:
             act, self._act = self._act, None
+            self.acted_at = len(self.steps)
             act()
 
     def waiting(self, message: str) -> None:

@@ -24,6 +24,7 @@ import ray
 import xgboost as xgb
 import xgboost_ray.main as library
 from ray.actor import ActorHandle
+from ray.exceptions import RayError
 from ray.util.placement_group import PlacementGroup
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from xgboost.collective import CommunicatorContext
@@ -35,6 +36,7 @@ from training.distributed.shards import Shards
 from training.distributed.xgboost_tracker import Tracker
 from training.distributed.xgboost_worker import BoostingTask, Matrices, WorkerBoosting, beat
 
+ANSWER_S = 5.0
 NEVER = 10**9
 """As a frequency in rounds: xgboost-ray's own checkpoints go by rounds, ours by time."""
 
@@ -154,6 +156,14 @@ class Crew:
     def dead(self) -> list[int]:
         """Ranks that xgboost-ray found dead."""
         return [rank for rank, actor in enumerate(self.actors) if actor is None]
+
+    def death_of(self, rank: int) -> BaseException | None:
+        """Ray's account of how a dead actor ended; None where it has none yet."""
+        try:
+            ray.get(self._handles[rank].pid.remote(), timeout=ANSWER_S)  # type: ignore[union-attr]
+        except RayError as error:
+            return error
+        return None
 
     def end(self) -> None:
         """Ends the actors and the tracker, whatever they are busy with."""

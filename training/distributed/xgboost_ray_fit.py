@@ -100,6 +100,8 @@ class Starts:
         if not dead:
             raise watch.failure("xgboost", cause) from error
         rank = dead[0]
+        # the first to raise may be the one that lost its peer
+        cause = self._crew.death_of(rank) or cause
         known = watch.started.get(rank)
         is_node = died_with_node(cause) or (known is not None and not node_is_alive(known.node_id))
         return watch.loss(rank, "node" if is_node else "died", cause_of_death(cause))

@@ -104,18 +104,26 @@ class Reports:
         self._left_s = task.left_s
         self._deadline: float | None = None
         self._next = 0.0
+        self._unsaid: Step | None = None
 
     def step(self, done: int, metrics: Mapping[str, float]) -> bool:
         """Whether to stop for the deadline: one worker decides, or the others would wait for it for ever."""
         now = time.monotonic()
-        if collective.get_rank() == 0 and now >= self._next:
+        self._unsaid = Step(done, dict(metrics))
+        if now >= self._next:
             self._next = now + 1.0 / REPORTS_PER_S
-            self._mailbox.post(Step(done, dict(metrics)))
+            self.flush()
         if self._left_s is None:
             return False
         if self._deadline is None:
             self._deadline = now + self._left_s
         return bool(collective.broadcast(now >= self._deadline, 0))
+
+    def flush(self) -> None:
+        """Tells of the last round, where that is still to do."""
+        if self._unsaid is not None and collective.get_rank() == 0:
+            self._mailbox.post(self._unsaid)
+        self._unsaid = None
 
 
 class Saves:
@@ -140,11 +148,13 @@ class WorkerBoosting(Boosting):
 
     def __init__(self, task: BoostingTask, saves: StateSaver | None = None) -> None:
         state = BoostingState(**asdict(task.state))
-        super().__init__(task.setup.plan, task.setup.patience, Reports(task), saves or Saves(task), state)
+        self._reports = Reports(task)
+        super().__init__(task.setup.plan, task.setup.patience, self._reports, saves or Saves(task), state)
         self._mailbox = task.mailbox
 
     def after_training(self, model: Any) -> Any:
         """Posts how the run ended."""
+        self._reports.flush()
         if collective.get_rank() == 0:
             self._mailbox.deliver(Finished(self.state, bytes(model.save_raw("ubj"))))
         return model
