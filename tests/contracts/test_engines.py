@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +68,26 @@ def test_workers_give_the_model_of_one_process(
         score = "best_validation_log_loss"
         assert spread.facts[score] == pytest.approx(alone.facts[score], abs=0.1)
     assert list(tmp_path.glob("shards/*")) == []
+    assert all_is_free(within_s=20)
+
+
+def test_rows_that_exceed_the_memory_stay_on_disk_and_give_the_same_trees(
+    ray_cluster: None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    spec = XGBoostSpec(params={**BOOSTING.params, "n_estimators": 5})
+    data = fit_data("binary", 400_000, weighted=False)
+    with caplog.at_level(logging.INFO, logger="training"):
+        on_disk = spread_fit("xgboost_ray", spec, data, tmp_path, memory_mb=1)
+    assert "they stay on disk" in caplog.text
+    alone = family_of(spec).fit(spec, data, FitContext(seed=7))
+    assert data.validation is not None
+    ours, theirs = (model.predictor.predict(data.validation.frame) for model in (on_disk, alone))
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_two_numbers_of_workers_start_with_what_there_is(ray_cluster: None, tmp_path: Path) -> None:
+    fitted = spread_fit("ray_train", NETWORK, fit_data("binary"), tmp_path, Watcher(), num_workers=(1, 2))
+    assert fitted.facts["epochs"] > 0
     assert all_is_free(within_s=20)
 
 

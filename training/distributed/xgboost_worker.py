@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -38,8 +39,8 @@ class BoostingTask:
     model: bytes | None = None
     """The trees so far; None at the start."""
     checkpoint_every_s: float = CHECKPOINT_EVERY_S
-    cache: str | None = None
-    """Folder for matrices that do not fit into a worker's memory; None keeps them in memory."""
+    external: bool = False
+    """Whether the matrices stay on disk, because they do not fit into a worker's memory."""
 
     @property
     def rounds_left(self) -> int:
@@ -55,7 +56,7 @@ class ShardBatches(xgb.DataIter):  # type: ignore[misc]  # xgboost ships no type
     """Feeds row groups to a matrix, one in memory at a time; XGBoost passes over them several times."""
 
     def __init__(self, shards: Shards, groups: range, task: BoostingTask, cache: str | None) -> None:
-        super().__init__(cache_prefix=cache) if cache else super().__init__()
+        super().__init__(cache_prefix=cache)
         self._shards, self._groups = shards, groups
         self._types = ["c" if categorical else "q" for categorical in task.setup.encoder.is_categorical]
         self._next = 0
@@ -82,11 +83,12 @@ class Matrices:
     def __init__(self, rank: int, workers: int) -> None:
         self._rank, self._workers = rank, workers
         self._train: xgb.DMatrix | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def of(self, task: BoostingTask, shards: Shards) -> xgb.DMatrix:
         """The worker's part. All workers must call this together, for the training rows first."""
         is_train = self._train is None
-        cache = f"{task.cache}/{'train' if is_train else 'validation'}-{self._rank}" if task.cache else None
+        cache = self._cache("train" if is_train else "validation") if task.external else None
         batches = ShardBatches(shards, shards.of_worker(self._rank, self._workers), task, cache)
         kind = xgb.ExtMemQuantileDMatrix if cache else xgb.QuantileDMatrix
         max_bin = int(task.setup.params.get("max_bin", 256))
@@ -94,6 +96,12 @@ class Matrices:
         if is_train:
             self._train = matrix
         return matrix
+
+    def _cache(self, side: str) -> str:
+        """Where XGBoost puts the pages of a matrix, on this node; gone with the process."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="mts-pages-")
+        return f"{self._folder.name}/{side}"
 
 
 class Reports:
