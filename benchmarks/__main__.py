@@ -1,10 +1,10 @@
-"""All benchmarks, or those named: python -m benchmarks [small_jobs first_line reads long_fit tuning]."""
+"""All benchmarks, or those named: python -m benchmarks [small_jobs first_line reads long_fit …]."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import first_line, long_fit, reads, small_jobs, tuning
+from benchmarks import distributed, first_line, long_fit, reads, small_jobs, tuning
 from benchmarks.report import show
 
 BENCHMARKS = {
@@ -13,6 +13,7 @@ BENCHMARKS = {
     "reads": reads.rows,
     "long_fit": long_fit.rows,
     "tuning": tuning.rows,
+    "distributed": distributed.rows,
 }
 
 if __name__ == "__main__":

@@ -37,6 +37,7 @@ class JobMetrics:
     def __init__(self) -> None:
         self._finished = ray_metrics.Counter("mts_jobs_finished", "Jobs that ended", tag_keys=("status", "kind"))
         self._jobs = ray_metrics.Gauge("mts_jobs", "Jobs in each status", tag_keys=("status",))
+        self._speed = ray_metrics.Gauge("mts_fit_rows_per_second", "Training rows per second of fit", ("name",))
         self._tallies = {
             "queue_s": _tally("mts_queue_seconds", "From submission to the start of the first attempt"),
             "fit_s": _tally("mts_fit_seconds", "Time of the fit of successful jobs"),
@@ -51,6 +52,9 @@ class JobMetrics:
             fit_s = (job.result or {}).get("timings", {}).get("fit_s")
             if fit_s is not None:
                 self._tallies["fit_s"].observe(fit_s)
+            rows = (job.result or {}).get("data", {}).get("train_rows")
+            if fit_s and rows:
+                self._speed.set(rows / fit_s, tags={"name": job.name})
 
     def counted(self, by_status: dict[str, int]) -> None:
         """The present counts."""

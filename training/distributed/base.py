@@ -13,6 +13,7 @@ from training.spec.resources import EngineName
 
 HANG_TIMEOUT_S = 300.0
 """A worker that is silent for so long counts as lost. Less would end a fit whose machine is only very busy."""
+CHECKPOINT_EVERY_S = 30.0
 PLATFORM_RESTARTS = 10
 """Restarts of one fit for nodes that go away; they are not the job's fault, and are not counted against it."""
 
@@ -30,6 +31,7 @@ class Spread:
         folder: where the workers find their rows, and checkpoints go; all nodes must see it at this path.
         max_restarts: of the fit after a worker that died or hung on a node that lives on.
         hang_timeout_s: see HANG_TIMEOUT_S.
+        checkpoint_every_s: the most work that a loss costs.
     """
 
     num_workers: tuple[int, int]
@@ -40,6 +42,7 @@ class Spread:
     folder: Path
     max_restarts: int = 2
     hang_timeout_s: float = HANG_TIMEOUT_S
+    checkpoint_every_s: float = CHECKPOINT_EVERY_S
 
     @property
     def min_workers(self) -> int:

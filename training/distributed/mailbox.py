@@ -1,7 +1,7 @@
 """How the workers of a fit talk to the process that started them: a small actor between them.
 
 The workers post what happens; the other side takes it away several times a second, so that a dead worker leaves nobody
-waiting. It also holds the one flag that asks all workers to stop.
+waiting. It also holds the flag that asks all workers of a start to stop.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _Box:
 
     messages: list[Any] = field(default_factory=list)
     heard_at: dict[int, float] = field(default_factory=dict)
-    stop: bool = False
+    stopped: set[int] = field(default_factory=set)
 
     def post(self, message: Any) -> None:
         self.messages.append(message)
@@ -39,20 +39,20 @@ class _Box:
     def beat(self, rank: int) -> None:
         self.heard_at[rank] = time.monotonic()
 
-    def stop_asked(self) -> bool:
-        return self.stop
+    def stop_asked(self, start: int) -> bool:
+        return start in self.stopped
 
     def take(self) -> Post:
         taken, self.messages = self.messages, []
         now = time.monotonic()
         return Post(taken, {rank: now - heard for rank, heard in self.heard_at.items()})
 
-    def ask_to_stop(self) -> None:
-        self.stop = True
+    def ask_to_stop(self, start: int) -> None:
+        self.stopped.add(start)
 
     def forget(self) -> None:
         """For the next start of the workers."""
-        self.messages, self.heard_at, self.stop = [], {}, False
+        self.messages, self.heard_at = [], {}
 
 
 _BoxActor = ray.remote(num_cpus=0, max_restarts=0)(_Box)
@@ -83,9 +83,9 @@ class Mailbox:
         """Says that the rank lives; does not wait."""
         self.actor.beat.remote(rank)
 
-    def stop_asked(self) -> bool:
-        """Whether all workers are asked to stop."""
-        asked: Any = ray.get(self.actor.stop_asked.remote())
+    def stop_asked(self, start: int) -> bool:
+        """Whether all workers of that start are asked to stop."""
+        asked: Any = ray.get(self.actor.stop_asked.remote(start))
         return bool(asked)
 
     def take(self) -> Future[Post]:
@@ -93,9 +93,9 @@ class Mailbox:
         future: Future[Post] = self.actor.take.remote().future()
         return future
 
-    def ask_to_stop(self) -> None:
-        """Asks all workers to stop after their present step."""
-        self.actor.ask_to_stop.remote()
+    def ask_to_stop(self, start: int) -> None:
+        """Asks all workers of that start to stop after their present step; those of a later start go on."""
+        self.actor.ask_to_stop.remote(start)
 
     def forget(self) -> None:
         """Empties it for the next start of the workers."""

@@ -7,17 +7,15 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ray.exceptions import RayActorError
 from ray.train.v2._internal.exceptions import WorkerHealthCheckFailedError, WorkerHealthCheckTimeoutError
 from ray.train.v2._internal.execution.failure_handling.default import RETRYABLE_CONTROLLER_ERRORS
 from ray.train.v2._internal.execution.failure_handling.failure_policy import FailureDecision, FailurePolicy
 from ray.train.v2.api.config import FailureConfig
 from ray.train.v2.api.exceptions import ControllerError, PreemptionError, TrainingFailedError, WorkerGroupError
 
-from training.distributed.gang import node_is_alive
 from training.distributed.losses import Loss, LossKind, Restarts
 from training.distributed.messages import Started
-from training.distributed.ray_errors import cause_of_death, died_with_node
+from training.distributed.ray_errors import cause_of_death, verdict
 from training.errors import WorkerLostError
 
 logger = logging.getLogger("training")
@@ -88,9 +86,8 @@ class Budgets(FailurePolicy):
 
     def _dead(self, rank: int, cause: BaseException) -> Loss:
         known = self._losses.started.get(rank)
-        preempted = isinstance(cause, RayActorError) and cause.preempted
-        with_node = preempted or died_with_node(cause) or (known is not None and not node_is_alive(known.node_id))
-        return self._known(rank, "node" if with_node else "died", cause_of_death(cause))
+        said = verdict(lambda: cause, known.node_id if known else None)
+        return self._known(rank, "node" if said.with_node else "died", cause_of_death(cause))
 
     def _known(self, rank: int, kind: LossKind, detail: str = "") -> Loss:
         known = self._losses.started.get(rank)

@@ -32,8 +32,6 @@ from training.models.torch_training import Training
 from training.mts_scoring.network_base import Inputs
 from training.spec import ModelSpec, TorchSpec
 
-CHECKPOINT_EVERY_S = 30.0
-
 
 def fit(spec: ModelSpec, data: FitData, context: FitContext, spread: Spread) -> FittedModel:
     """Fits, see Engine."""
@@ -50,7 +48,7 @@ def fit(spec: ModelSpec, data: FitData, context: FitContext, spread: Spread) -> 
         task = NetworkTask(
             setup, training_rows, validation_rows, spread.cpus, train_run.mailbox,
             left_s=None if context.deadline is None else context.deadline - time.monotonic(),
-            checkpoint_every_s=CHECKPOINT_EVERY_S,
+            checkpoint_every_s=spread.checkpoint_every_s,
         )  # fmt: skip
         trainer = steered(TorchTrainer)(train, train_loop_config={"task": task}, **train_run.settings())
         ends = Ends(context)

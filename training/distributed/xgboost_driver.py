@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import time
 from collections.abc import Iterator
@@ -22,7 +23,12 @@ from training.errors import FitError, SpecError
 from training.models import FitContext, FitData, FittedModel
 from training.models.fitting import FitReporter
 from training.models.xgboost_model import BoostingSetup, fitted_model
-from training.models.xgboost_training import CHECKPOINT_EVERY_S, BoostingState, Checkpoints
+from training.models.xgboost_training import BoostingState, Checkpoints
+
+logger = logging.getLogger("training")
+
+MATRIX_SHARE = 0.5
+"""Of a worker's memory, for the bins; gradients, histograms and one batch of rows need the rest."""
 
 
 @dataclass
@@ -33,7 +39,6 @@ class BoostingRun:
     data: FitData
     context: FitContext
     spread: Spread
-    checkpoint_every_s: float = CHECKPOINT_EVERY_S
     state: BoostingState = field(default_factory=BoostingState)
     model: bytes | None = None
     """The trees of `state`."""
@@ -56,7 +61,8 @@ class BoostingRun:
         return BoostingTask(
             setup=self.setup, train=train, validation=validation, cpus=self.spread.cpus, gpus=self.spread.gpus,
             mailbox=mailbox, left_s=None if deadline is None else deadline - time.monotonic(),
-            state=replace(self.state), model=self.model, checkpoint_every_s=self.checkpoint_every_s,
+            external=_exceeds_memory(self.data, self.setup, self.spread),
+            state=replace(self.state), model=self.model, checkpoint_every_s=self.spread.checkpoint_every_s,
         )  # fmt: skip
 
     def hear(self, message: Any) -> None:
@@ -84,6 +90,20 @@ class BoostingRun:
     def _booster(self) -> xgb.Booster:
         assert self.model is not None  # noqa: S101 - called where there is one
         return xgb.Booster(model_file=bytearray(self.model))
+
+
+def _exceeds_memory(data: FitData, setup: BoostingSetup, spread: Spread) -> bool:
+    """Whether a worker's bins, a byte for each value, would take more than its share of the memory that it has."""
+    if spread.memory_mb is None or spread.gpus:
+        return False
+    bins = len(data.train) * len(setup.encoder.names) / spread.min_workers
+    exceeds = bins > MATRIX_SHARE * spread.memory_mb * 1e6
+    if exceeds:
+        logger.info(
+            "xgboost: bins of %.0f MB for each worker do not fit into %d MB; they stay on disk", bins / 1e6,
+            spread.memory_mb,
+        )  # fmt: skip
+    return exceeds
 
 
 @contextmanager

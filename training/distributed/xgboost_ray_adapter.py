@@ -24,6 +24,7 @@ import ray
 import xgboost as xgb
 import xgboost_ray.main as library
 from ray.actor import ActorHandle
+from ray.exceptions import RayError
 from ray.util.placement_group import PlacementGroup
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 from xgboost.collective import CommunicatorContext
@@ -35,6 +36,7 @@ from training.distributed.shards import Shards
 from training.distributed.xgboost_tracker import Tracker
 from training.distributed.xgboost_worker import BoostingTask, Matrices, WorkerBoosting, beat
 
+ANSWER_S = 5.0
 NEVER = 10**9
 """As a frequency in rounds: xgboost-ray's own checkpoints go by rounds, ours by time."""
 
@@ -67,6 +69,7 @@ class Line:
     """Stands for xgboost-ray's queue and stop event, on our mailbox. What it would put there we post ourselves."""
 
     mailbox: Mailbox
+    start: int
 
     def put(self, item: Any) -> None:
         """Drops xgboost-ray's own checkpoints."""
@@ -77,11 +80,11 @@ class Line:
 
     def is_set(self) -> bool:
         """Whether the actors were asked to stop."""
-        return self.mailbox.stop_asked()
+        return self.mailbox.stop_asked(self.start)
 
     def set(self) -> None:
         """Asks the actors to stop."""
-        self.mailbox.ask_to_stop()
+        self.mailbox.ask_to_stop(self.start)
 
 
 class InActor(DistributedCallback):  # type: ignore[misc]  # xgboost_ray ships no types
@@ -121,6 +124,7 @@ class Crew:
     bundle: Mapping[str, float]
     workers: int
     label: str
+    start: int
 
     def __post_init__(self) -> None:
         self.tracker = Tracker(self.workers)
@@ -134,7 +138,7 @@ class Crew:
         Raises:
             RayActorError: an actor died, or raised.
         """
-        line = Line(self.mailbox)
+        line = Line(self.mailbox, self.start)
         state = library._TrainingState(
             actors=self.actors, queue=line, stop_event=line, checkpoint=library._Checkpoint(), additional_results={},
             placement_group=self.group, failed_actor_ranks=set(),
@@ -155,6 +159,14 @@ class Crew:
         """Ranks that xgboost-ray found dead."""
         return [rank for rank, actor in enumerate(self.actors) if actor is None]
 
+    def death_of(self, rank: int) -> BaseException | None:
+        """Ray's account of how a dead actor ended; None where it has none yet."""
+        try:
+            ray.get(self._handles[rank].pid.remote(), timeout=ANSWER_S)  # type: ignore[union-attr]
+        except RayError as error:
+            return error
+        return None
+
     def end(self) -> None:
         """Ends the actors and the tracker, whatever they are busy with."""
         self.tracker.stop()
@@ -164,7 +176,7 @@ class Crew:
 
     def _actor(self, rank: int) -> Any:
         strategy = PlacementGroupSchedulingStrategy(self.group, placement_group_bundle_index=rank)
-        line, prepare = Line(self.mailbox), InActor(self.mailbox, self.workers)
+        line, prepare = Line(self.mailbox, self.start), InActor(self.mailbox, self.workers)
         actor = library._RemoteRayXGBoostActor.options(
             name=f"{self.label}:worker-{rank}", num_cpus=self.bundle.get("CPU", 0),
             num_gpus=self.bundle.get("GPU", 0), memory=self.bundle.get("memory") or None,

@@ -11,10 +11,10 @@ from ray.exceptions import RayError
 
 from training.distributed.base import Spread
 from training.distributed.connection import ensure_connected
-from training.distributed.gang import Gang, node_is_alive
+from training.distributed.gang import Gang
 from training.distributed.losses import Loss, Restarts, WorkersLostError
 from training.distributed.mailbox import Mailbox
-from training.distributed.ray_errors import cause_of_death, died_with_node, original
+from training.distributed.ray_errors import cause_of_death, original, verdict
 from training.distributed.shards import Shards
 from training.distributed.watch import Watch
 from training.distributed.xgboost_driver import BoostingRun, check_rows, shards_of
@@ -88,7 +88,7 @@ class Starts:
         self._number += 1
         spread = self._spread
         label = spread.label if self._number == 1 else f"{spread.label}:start-{self._number}"
-        return Crew(self._mailbox, self._gang.group, spread.bundle, spread.max_workers, label)
+        return Crew(self._mailbox, self._gang.group, spread.bundle, spread.max_workers, label, self._number)
 
     def _loss(self, watch: Watch, error: RayError) -> Loss:
         """Which worker was lost, and how.
@@ -101,5 +101,7 @@ class Starts:
             raise watch.failure("xgboost", cause) from error
         rank = dead[0]
         known = watch.started.get(rank)
-        is_node = died_with_node(cause) or (known is not None and not node_is_alive(known.node_id))
-        return watch.loss(rank, "node" if is_node else "died", cause_of_death(cause))
+        # the first to raise may be the one that lost its peer
+        said = verdict(lambda: self._crew.death_of(rank), known.node_id if known else None)
+        cause = said.error or cause
+        return watch.loss(rank, "node" if said.with_node else "died", cause_of_death(cause))

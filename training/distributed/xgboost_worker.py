@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -38,8 +39,8 @@ class BoostingTask:
     model: bytes | None = None
     """The trees so far; None at the start."""
     checkpoint_every_s: float = CHECKPOINT_EVERY_S
-    cache: str | None = None
-    """Folder for matrices that do not fit into a worker's memory; None keeps them in memory."""
+    external: bool = False
+    """Whether the matrices stay on disk, because they do not fit into a worker's memory."""
 
     @property
     def rounds_left(self) -> int:
@@ -55,7 +56,7 @@ class ShardBatches(xgb.DataIter):  # type: ignore[misc]  # xgboost ships no type
     """Feeds row groups to a matrix, one in memory at a time; XGBoost passes over them several times."""
 
     def __init__(self, shards: Shards, groups: range, task: BoostingTask, cache: str | None) -> None:
-        super().__init__(cache_prefix=cache) if cache else super().__init__()
+        super().__init__(cache_prefix=cache)
         self._shards, self._groups = shards, groups
         self._types = ["c" if categorical else "q" for categorical in task.setup.encoder.is_categorical]
         self._next = 0
@@ -82,11 +83,12 @@ class Matrices:
     def __init__(self, rank: int, workers: int) -> None:
         self._rank, self._workers = rank, workers
         self._train: xgb.DMatrix | None = None
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
 
     def of(self, task: BoostingTask, shards: Shards) -> xgb.DMatrix:
         """The worker's part. All workers must call this together, for the training rows first."""
         is_train = self._train is None
-        cache = f"{task.cache}/{'train' if is_train else 'validation'}-{self._rank}" if task.cache else None
+        cache = self._cache("train" if is_train else "validation") if task.external else None
         batches = ShardBatches(shards, shards.of_worker(self._rank, self._workers), task, cache)
         kind = xgb.ExtMemQuantileDMatrix if cache else xgb.QuantileDMatrix
         max_bin = int(task.setup.params.get("max_bin", 256))
@@ -94,6 +96,12 @@ class Matrices:
         if is_train:
             self._train = matrix
         return matrix
+
+    def _cache(self, side: str) -> str:
+        """Where XGBoost puts the pages of a matrix, on this node; gone with the process."""
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="mts-pages-")
+        return f"{self._folder.name}/{side}"
 
 
 class Reports:
@@ -104,18 +112,26 @@ class Reports:
         self._left_s = task.left_s
         self._deadline: float | None = None
         self._next = 0.0
+        self._unsaid: Step | None = None
 
     def step(self, done: int, metrics: Mapping[str, float]) -> bool:
         """Whether to stop for the deadline: one worker decides, or the others would wait for it for ever."""
         now = time.monotonic()
-        if collective.get_rank() == 0 and now >= self._next:
+        self._unsaid = Step(done, dict(metrics))
+        if now >= self._next:
             self._next = now + 1.0 / REPORTS_PER_S
-            self._mailbox.post(Step(done, dict(metrics)))
+            self.flush()
         if self._left_s is None:
             return False
         if self._deadline is None:
             self._deadline = now + self._left_s
         return bool(collective.broadcast(now >= self._deadline, 0))
+
+    def flush(self) -> None:
+        """Tells of the last round, where that is still to do."""
+        if self._unsaid is not None and collective.get_rank() == 0:
+            self._mailbox.post(self._unsaid)
+        self._unsaid = None
 
 
 class Saves:
@@ -140,11 +156,13 @@ class WorkerBoosting(Boosting):
 
     def __init__(self, task: BoostingTask, saves: StateSaver | None = None) -> None:
         state = BoostingState(**asdict(task.state))
-        super().__init__(task.setup.plan, task.setup.patience, Reports(task), saves or Saves(task), state)
+        self._reports = Reports(task)
+        super().__init__(task.setup.plan, task.setup.patience, self._reports, saves or Saves(task), state)
         self._mailbox = task.mailbox
 
     def after_training(self, model: Any) -> Any:
         """Posts how the run ended."""
+        self._reports.flush()
         if collective.get_rank() == 0:
             self._mailbox.deliver(Finished(self.state, bytes(model.save_raw("ubj"))))
         return model

@@ -176,6 +176,7 @@ def _train_one(job: _Job, number: int, name: str = "") -> tuple[Network, Trainin
     if kept is not None:
         network, training = job.plan.build(0, job.start), Training(*kept["training"])
         network.load_state_dict(kept["network"])
+        job.clock.skip(training.epochs)
         job.clock.network_is_done()
         return network.to(job.train.target.device), training
     weights_seed, order_seed = (int(word) for word in np.random.SeedSequence([job.seed, number]).generate_state(2))

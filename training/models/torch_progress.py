@@ -35,6 +35,10 @@ class FitClock:
         """Turns to the next network."""
         self._finished += 1
 
+    def skip(self, epochs: int) -> None:
+        """So many epochs were done before this process began."""
+        self._epochs += epochs
+
     def is_over(self) -> bool:
         """Whether the deadline has passed."""
         return self._deadline is not None and time.monotonic() >= self._deadline
@@ -78,6 +82,12 @@ class NetworkProgress:
         self._clock = clock
         self._deadline = deadline
         self._started = time.monotonic()
+        self._skipped = 0
+
+    def skip(self, epochs: int) -> None:
+        """So many epochs were done before this process began."""
+        self._skipped = epochs
+        self._clock.skip(epochs)
 
     def is_late(self, done: float) -> bool:
         """Notes what share of this network's training is done; whether its time is up.
@@ -96,5 +106,5 @@ class NetworkProgress:
         if self._deadline is None:
             return epochs
         now = time.monotonic()
-        epoch_s = (now - self._started) / epoch
+        epoch_s = (now - self._started) / (epoch - self._skipped)
         return min(epochs, epoch + max(0, int((self._deadline - now) / epoch_s)))

@@ -135,6 +135,7 @@ class TrainingRun:
         self.network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         best.epoch, best.score, best.weights = (state["best"][name] for name in ("epoch", "score", "weights"))
+        self.progress.skip(state["epoch"])
         self.generator.manual_seed(self.generator.initial_seed() + state["epoch"])
         return state["epoch"], state["epochs"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ray_app.dispatcher.capacity import MIB, Capacity, Demand, Room, check_schedulable
+from ray_app.dispatcher.capacity import MIB, Capacity, Demand, Room, check_schedulable, place
 from training.errors import ResourceError
 
 NODES = (Room(cpus=4, memory_bytes=1000 * MIB), Room(cpus=8, gpus=1, memory_bytes=500 * MIB))
@@ -67,4 +67,32 @@ def test_why_a_job_waits() -> None:
 def test_the_demand_of_a_spec() -> None:
     resources = {"cpus_per_worker": 2, "gpus_per_worker": 1, "memory_mb": 100}
     assert Demand.of("train", {"resources": resources}) == Demand(2, 1, 100 * MIB)
+    spread = Demand.of("train", {"resources": {"num_workers": 3}})
+    assert (spread.workers, spread.spread) == (3, True)
+    # it starts with the fewer, and its own process asks for nothing
+    elastic = Demand.of("train", {"resources": {"num_workers": [1, 8]}})
+    assert (elastic.workers, elastic.spread) == (1, True)
     assert Demand.of("train", {}) == Demand.of("evaluate", {"resources": resources}) == Demand(1, 0, 0)
+
+
+def test_workers_that_share_a_fit_need_room_for_all_of_them() -> None:
+    nodes = (Room(cpus=4), Room(cpus=3))
+    check_schedulable(Capacity(nodes, nodes), Demand(cpus=2, workers=3))
+    with pytest.raises(ResourceError) as refused:
+        check_schedulable(Capacity(nodes, nodes), Demand(cpus=2, workers=4))
+    assert refused.value.message == (
+        "resources.num_workers: asks for 4 workers with 2 CPUs each; the cluster has room for 3"
+    )
+    assert refused.value.problems[0].value == 4
+    # an autoscaler can start the nodes that are missing
+    check_schedulable(Capacity(nodes, nodes, (Room(cpus=2),)), Demand(cpus=2, workers=40))
+    with pytest.raises(ResourceError, match=r"gpus_per_worker: asks for 1 GPU on one node; the largest node has 0"):
+        check_schedulable(Capacity(nodes, nodes), Demand(gpus=1, workers=2))
+
+
+def test_placing_is_all_or_nothing() -> None:
+    rooms = [Room(cpus=3), Room(cpus=1)]
+    assert not place(rooms, Demand(cpus=2, workers=2))
+    assert rooms == [Room(cpus=3), Room(cpus=1)]
+    assert place(rooms, Demand(workers=4))
+    assert rooms == [Room(cpus=0), Room(cpus=0)]

@@ -61,3 +61,15 @@ def test_all_but_a_few_fit(pending: list[int], out: list[int], nodes: list[int],
     assert sum(demands[: max(0, len(demands) - ahead)]) <= sum(nodes)
     if is_full(running(*out), rooms, ahead=ahead):
         assert chosen == []
+
+
+def test_a_fit_with_several_workers_takes_room_for_all_of_them() -> None:
+    gang = Outstanding("gang", Demand(cpus=1, workers=2, spread=True), started=True, waited_s=0)
+    assert choose([Candidate("small", Demand(cpus=1))], [gang], [Room(cpus=2)], ahead=0) == []
+    assert choose([Candidate("small", Demand(cpus=1))], [gang], [Room(cpus=3)], ahead=0) == ["small"]
+
+
+def test_a_fit_that_waits_long_for_its_workers_is_not_overtaken() -> None:
+    gang = Outstanding("gang", Demand(cpus=1, workers=2, spread=True), started=False, waited_s=PATIENCE_S + 1)
+    small = Outstanding("running", Demand(cpus=1), started=True, waited_s=0)
+    assert choose([Candidate("next", Demand(cpus=1))], [gang, small], [Room(cpus=2)], ahead=4) == []

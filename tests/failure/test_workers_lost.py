@@ -1,0 +1,120 @@
+"""Workers of one fit are killed, stopped, or lose their node: the fit goes on, or says why it cannot."""
+
+from __future__ import annotations
+
+import logging
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import ray
+from dispatcher_cluster import cluster_environment
+from ray.cluster_utils import Cluster
+from spread_fits import Watcher, all_is_free, fit_data, kill_a_worker, spread_fit, stop_a_worker
+
+from training.distributed import xgboost_ray_fit
+from training.errors import FitError, WorkerLostError
+from training.spec import ModelSpec, TorchSpec, XGBoostSpec
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+BOOSTING = XGBoostSpec(params={"n_estimators": 400, "learning_rate": 0.01, "early_stopping_rounds": 0})
+NETWORK = TorchSpec(
+    architecture="mlp", params={"hidden_sizes": [16], "max_epochs": 200, "n_seeds": 1, "patience": 0, "batch_size": 16}
+)
+EVERY = pytest.mark.parametrize(
+    ("engine", "spec"), [("xgboost_ray", BOOSTING), ("ray_train", BOOSTING), ("ray_train", NETWORK)]
+)
+OFTEN_S = 0.2
+"""Between checkpoints."""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    """A head with one CPU, and a node with one."""
+    with cluster_environment() as folder:
+        made = Cluster(
+            initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False, "temp_dir": folder}
+        )
+        made.add_node(num_cpus=1)
+        try:
+            ray.init(address=made.address, namespace="tests", log_to_driver=False)
+            yield made
+        finally:
+            ray.shutdown()
+            made.shutdown()
+
+
+@EVERY
+def test_a_killed_worker_costs_no_more_than_the_work_since_the_last_checkpoint(
+    engine: str, spec: ModelSpec, cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard = Watcher(at_step=100, act=kill_a_worker)
+    with caplog.at_level(logging.INFO, logger="training"):
+        fitted = spread_fit(engine, spec, fit_data("binary"), tmp_path, heard, checkpoint_every_s=OFTEN_S)
+    assert fitted.facts.get("rounds", fitted.facts.get("epochs")) == heard.steps[-1] == max(heard.steps)
+    assert min(heard.steps[heard.acted_at :]) > 1, "it started from nothing"
+    told = rf"worker \d on {re.escape(socket.gethostname())} \(process \d+\) died.*\(restart 1 of 2\)"
+    assert re.search(told, caplog.text)
+    assert all_is_free(within_s=20)
+
+
+@pytest.mark.parametrize(("engine", "spec"), [("xgboost_ray", BOOSTING), ("ray_train", BOOSTING)])
+def test_when_the_budget_is_spent_the_error_names_the_worker(
+    engine: str, spec: ModelSpec, cluster: Cluster, tmp_path: Path
+) -> None:
+    with pytest.raises(WorkerLostError, match=r"worker \d on .* \(process \d+\) died: ") as lost:
+        spread_fit(
+            engine, spec, fit_data("binary"), tmp_path, Watcher(at_step=5, act=kill_a_worker), max_restarts=0
+        )  # fmt: skip
+    assert "memory" in lost.value.hint
+    assert all_is_free(within_s=20)
+
+
+@pytest.mark.parametrize(("engine", "spec"), [("xgboost_ray", BOOSTING), ("ray_train", BOOSTING)])
+def test_a_worker_that_hangs_is_replaced(
+    engine: str, spec: ModelSpec, cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard = Watcher(at_step=20, act=stop_a_worker)
+    with caplog.at_level(logging.INFO, logger="training"):
+        fitted = spread_fit(engine, spec, fit_data("binary"), tmp_path, heard, hang_timeout_s=15.0)
+    assert fitted.facts["rounds"] == 400
+    assert "said nothing for too long" in caplog.text
+
+
+def test_what_a_worker_raises_is_told_with_its_rank_and_is_not_tried_again(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    written = xgboost_ray_fit.shards_of
+
+    @contextmanager
+    def lost(*arguments: object) -> Iterator[object]:
+        with written(*arguments) as shards:  # type: ignore[arg-type]
+            (tmp_path / "shards" / "train.parquet").unlink()
+            yield shards
+
+    monkeypatch.setattr(xgboost_ray_fit, "shards_of", lost)
+    with pytest.raises(FitError, match=r"worker \d on \S+ raised FileNotFoundError: .*train.parquet"):
+        spread_fit("xgboost_ray", BOOSTING, fit_data("binary"), tmp_path)
+    assert "last lines" in caplog.text
+
+
+def test_a_lost_node_is_not_counted_against_the_job(
+    cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def lose() -> None:
+        [node] = cluster.worker_nodes
+        cluster.remove_node(node, allow_graceful=False)
+        cluster.add_node(num_cpus=1)
+
+    heard = Watcher(at_step=100, act=lose)
+    with caplog.at_level(logging.INFO, logger="training"):
+        fitted = spread_fit(
+            "xgboost_ray", BOOSTING, fit_data("binary"), tmp_path, heard, max_restarts=0, checkpoint_every_s=OFTEN_S
+        )
+    assert fitted.facts["rounds"] == 400
+    assert "was lost with its node" in caplog.text
+    assert "(restart 1 of 10)" in caplog.text
