@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     """CPUs that `mts up` gives to Ray. Default: all of the machine."""
     max_body_mb: Annotated[float, Field(gt=0)] = 16.0
     """A larger request body is refused with 413."""
+    max_upload_mb: Annotated[float, Field(gt=0)] = 1024.0
+    """A larger file in POST /datasets is refused with 413."""
     release_ahead: Annotated[int, Field(ge=1)] = 4
     """Jobs handed to Ray beyond what fits now; these are what an autoscaler sees, and what priority cannot reorder."""
     plan_limit_mb: Annotated[float, Field(ge=0)] = 8.0

@@ -11,21 +11,15 @@ from fastapi import FastAPI
 
 from ray_app.api import errors
 from ray_app.api.middleware import EdgeMiddleware
-from ray_app.api.routes import docs, evaluate, health, job_data, jobs, metrics, models, train
+from ray_app.api.routes import datasets, docs, evaluate, health, job_data, jobs, metrics, models, train
 from ray_app.api.telemetry import HttpMetrics
 from ray_app.services.assembly import Services
 from ray_app.settings import Settings
 
 ROUTERS = (
-    train.router,
-    jobs.router,
-    job_data.router,
-    evaluate.router,
-    models.router,
-    health.router,
-    metrics.router,
-    docs.router,
-)
+    train.router, jobs.router, job_data.router, datasets.router, evaluate.router, models.router, health.router,
+    metrics.router, docs.router,
+)  # fmt: skip
 
 
 def create_app(services: Services, settings: Settings, *, replica: str = "", answer_request_id: bool = True) -> FastAPI:
@@ -52,6 +46,7 @@ def create_app(services: Services, settings: Settings, *, replica: str = "", ans
         EdgeMiddleware,
         metrics=app.state.metrics,
         max_body_mb=settings.max_body_mb,
+        max_upload_mb=settings.max_upload_mb,
         answer_request_id=answer_request_id,
     )
     for router in ROUTERS:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ray_app.jobs.port import Jobs
+from ray_app.services.datasets import DatasetService
 from ray_app.services.evaluate import EvaluateService
 from ray_app.services.job_data import JobDataService
 from ray_app.services.keys import KeyRing
@@ -45,6 +46,7 @@ class Services:
     evaluate: EvaluateService
     reproduce: ReproduceService
     job_data: JobDataService
+    datasets: DatasetService
     models: ModelService
     readiness: Readiness
     keys: KeyRing | None
@@ -90,6 +92,7 @@ def assemble(jobs: Jobs, settings: Settings) -> Services:
         evaluate=EvaluateService(jobs, workplace, registry_calls),
         reproduce=ReproduceService(jobs, workplace, registry_calls),
         job_data=JobDataService(jobs, settings.artifacts, registry_calls),
+        datasets=DatasetService(settings.artifacts, registry_calls),
         models=ModelService(workplace.registry, registry_calls),
         readiness=Readiness(jobs, workplace.registry, registry_calls),
         keys=KeyRing(settings.api_keys_file) if settings.api_keys_file else None,

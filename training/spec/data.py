@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from training.spec.base import SpecModel
-from training.spec.sources import Scalar, SnapshotSource, SqlSource
+from training.spec.sources import Scalar, SnapshotSource, SqlSource, UploadSource
 
 Task = Literal["binary", "multiclass", "regression"]
 SplitStrategy = Literal["random", "stratified", "group", "time", "predefined"]
@@ -41,7 +41,7 @@ class InlineSource(SpecModel):
 
 
 Source = Annotated[
-    FileSource | InlineSource | SqlSource | SnapshotSource,
+    FileSource | InlineSource | SqlSource | UploadSource | SnapshotSource,
     Field(discriminator="type"),
 ]
 
