@@ -146,6 +146,10 @@ class Registry:
         """
         return versions.resolve(store.connect(self.tracking_uri), name, version, None)
 
+    def data_hashes(self) -> frozenset[str]:
+        """Hashes of the rows that any version of any model was trained on."""
+        return versions.data_hashes(store.connect(self.tracking_uri))
+
     def promote(self, name: str, version: str, *, reason: str, by: str) -> None:
         """Makes a version the champion; the champion before becomes previous.
 
