@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import distributed, first_line, long_fit, reads, small_jobs, tuning
+from benchmarks import (
+    data,
+    distributed,
+    first_line,
+    long_fit,
+    reads,
+    small_jobs,
+    tuning,
+)
 from benchmarks.report import show
 
 BENCHMARKS = {
@@ -14,6 +22,7 @@ BENCHMARKS = {
     "long_fit": long_fit.rows,
     "tuning": tuning.rows,
     "distributed": distributed.rows,
+    "data": data.rows,
 }
 
 if __name__ == "__main__":

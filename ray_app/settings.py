@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     """A larger request body is refused with 413."""
     label_studio_secret: SecretStr | None = None
     """What Label Studio's webhook must prove to know; None refuses it."""
+    max_upload_mb: Annotated[float, Field(gt=0)] = 1024.0
+    """A larger file in POST /datasets is refused with 413."""
     release_ahead: Annotated[int, Field(ge=1)] = 4
     """Jobs handed to Ray beyond what fits now; these are what an autoscaler sees, and what priority cannot reorder."""
     plan_limit_mb: Annotated[float, Field(ge=0)] = 8.0

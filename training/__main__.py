@@ -20,6 +20,7 @@ from training.pipeline import Workplace, plan, run
 from training.registry import Registry
 from training.spec import TrainSpec, parse_spec
 from training.terminal import TerminalObserver, result_table
+from training.upkeep import erase_rows, prune_snapshots
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
 out = Console(soft_wrap=True)
@@ -82,6 +83,10 @@ def schema() -> None:
     Example: python -m training schema > spec.schema.json
     """
     sys.stdout.write(json.dumps(TypeAdapter(TrainSpec).json_schema(), indent=2) + "\n")
+
+
+app.command("prune")(prune_snapshots)
+app.command("erase")(erase_rows)
 
 
 def _read(path: Path) -> Any:

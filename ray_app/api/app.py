@@ -13,6 +13,7 @@ from ray_app.api import errors
 from ray_app.api.middleware import EdgeMiddleware
 from ray_app.api.routes import (
     active_learning,
+    datasets,
     docs,
     evaluate,
     health,
@@ -32,6 +33,7 @@ ROUTERS = (
     jobs.router,
     trials.router,
     job_data.router,
+    datasets.router,
     evaluate.router,
     models.router,
     active_learning.router,
@@ -66,6 +68,7 @@ def create_app(services: Services, settings: Settings, *, replica: str = "", ans
         metrics=app.state.metrics,
         audit=services.audit,
         max_body_mb=settings.max_body_mb,
+        max_upload_mb=settings.max_upload_mb,
         answer_request_id=answer_request_id,
     )
     for router in ROUTERS:

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ray_app.api.errors import TooLargeError, error_response, internal_error_response
+from ray_app.api.responses import API
 from ray_app.api.telemetry import HttpMetrics
 from ray_app.services.audit import AuditLog
 from ray_app.services.documents import MalformedError
@@ -22,6 +23,7 @@ from training.errors import TrainingError
 logger = logging.getLogger("ray_app.api")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+UPLOADS = f"{API}/datasets"
 SECURE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -39,16 +41,25 @@ class EdgeMiddleware:
         metrics: where requests are counted.
         audit: where what changes something, or was refused, is noted.
         max_body_mb: a larger body is refused, by its Content-Length or while it comes in.
+        max_upload_mb: the same for files that are uploaded.
         answer_request_id: whether to send X-Request-Id; not where a proxy in front already does (Ray Serve's).
     """
 
     def __init__(
-        self, app: ASGIApp, metrics: HttpMetrics, *, audit: AuditLog, max_body_mb: float, answer_request_id: bool
+        self,
+        app: ASGIApp,
+        metrics: HttpMetrics,
+        *,
+        audit: AuditLog,
+        max_body_mb: float,
+        max_upload_mb: float,
+        answer_request_id: bool,
     ) -> None:
         self._app = app
         self._metrics = metrics
         self._audit = audit
         self._max_body_mb = max_body_mb
+        self._max_upload_mb = max_upload_mb
         self._answer_request_id = answer_request_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,7 +89,7 @@ class EdgeMiddleware:
             with self._metrics.open_requests.track_inprogress(), of_request(request_id):
                 refusal = self._refusal(scope)
                 if refusal is None:
-                    await self._app(scope, self._limited(receive), send_safely)
+                    await self._app(scope, self._limited(scope, receive), send_safely)
                 else:
                     await error_response(Request(scope), refusal)(scope, receive, send_safely)
         except Exception:
@@ -101,32 +112,36 @@ class EdgeMiddleware:
         if "\x00" in scope["path"] or b"%00" in scope.get("query_string", b""):
             return MalformedError("the address holds a NUL character")
         length = Headers(scope=scope).get("content-length", "0")
-        if length.isdecimal() and int(length) > self._max_body_bytes:
-            return self._too_large()
+        if length.isdecimal() and int(length) > self._max_mb(scope) * 1_000_000:
+            return self._too_large(scope)
         return None
 
-    def _limited(self, receive: Receive) -> Receive:
-        received = 0
+    def _limited(self, scope: Scope, receive: Receive) -> Receive:
+        received, limit = 0, self._max_mb(scope) * 1_000_000
 
         async def limited() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._max_body_bytes:
-                raise self._too_large()
+            if received > limit:
+                raise self._too_large(scope)
             return message
 
         return limited
 
-    @property
-    def _max_body_bytes(self) -> int:
-        return int(self._max_body_mb * 1_000_000)
+    def _max_mb(self, scope: Scope) -> float:
+        return self._max_upload_mb if _is_upload(scope) else self._max_body_mb
 
-    def _too_large(self) -> TooLargeError:
+    def _too_large(self, scope: Scope) -> TooLargeError:
+        variable = "MTS_MAX_UPLOAD_MB" if _is_upload(scope) else "MTS_MAX_BODY_MB"
         return TooLargeError(
-            f"the body is larger than {self._max_body_mb:g} MB",
-            hint="Put the rows into a file under a data root, or let the operator raise MTS_MAX_BODY_MB.",
+            f"the body is larger than {self._max_mb(scope):g} MB",
+            hint=f"Put the rows into a file under a data root, or let the operator raise {variable}.",
         )
+
+
+def _is_upload(scope: Scope) -> bool:
+    return bool(scope["method"] == "POST" and scope["path"] == UPLOADS)
 
 
 def _request_id(given: str | None) -> str:

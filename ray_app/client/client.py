@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
@@ -156,6 +157,24 @@ class MtsClient:
     def retry(self, job_id: str) -> Job:
         """Submits the spec of a failed or cancelled job anew."""
         return Job.model_validate_json(self._transport.send("POST", f"/jobs/{segment(job_id)}/retry").content)
+
+    def upload(self, path: str | Path) -> dict[str, Any]:
+        """Uploads a CSV or Parquet file; a spec names it as {"type": "upload", "id": …}."""
+        return self._transport.upload("/datasets", Path(path))
+
+    def uploads(self) -> Iterator[dict[str, Any]]:
+        """Uploads, newest first."""
+        cursor = None
+        while True:
+            page = self._transport.send("GET", "/datasets", params={"limit": PAGE_SIZE, "cursor": cursor}).json()
+            yield from page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    def delete_upload(self, upload_id: str) -> None:
+        """Removes an upload."""
+        self._transport.send("DELETE", f"/datasets/{segment(upload_id)}")
 
     def job_data(self, job_id: str) -> dict[str, Any]:
         """The profile of every column of the job's data, and what the checks found."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -13,6 +14,7 @@ from ray_app.client.errors import MtsApiError, MtsConnectionError
 
 API = "/api/v1"
 TIMEOUT_S = 30.0
+UPLOAD_TIMEOUT_S = 600.0
 ATTEMPTS = 5
 FIRST_DELAY_S = 0.2
 MAX_DELAY_S = 5.0
@@ -71,6 +73,21 @@ class Transport:
                 delay_s = max(delay_s, retry_after_s(response))
             time.sleep(delay_s)
         raise AssertionError("the last attempt answers or raises")
+
+    def upload(self, path: str, file: Path) -> dict[str, Any]:
+        """Sends a file as it is read, once: a form cannot be sent again in the middle.
+
+        Raises:
+            MtsApiError: the service answered with a problem.
+            MtsConnectionError: it did not answer.
+        """
+        try:
+            with file.open("rb") as content:
+                response = self.http.post(API + path, files={"file": (file.name, content)}, timeout=UPLOAD_TIMEOUT_S)
+        except httpx.TransportError as error:
+            raise MtsConnectionError(self.url, str(error) or type(error).__name__) from error
+        answer: dict[str, Any] = checked(response).json()
+        return answer
 
 
 def checked(response: httpx.Response) -> httpx.Response:

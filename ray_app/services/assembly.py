@@ -10,6 +10,7 @@ from ray_app.jobs.pools.port import Pools
 from ray_app.jobs.port import Jobs
 from ray_app.services.active_learning import PoolService
 from ray_app.services.audit import AuditLog
+from ray_app.services.datasets import DatasetService
 from ray_app.services.evaluate import EvaluateService
 from ray_app.services.job_data import JobDataService
 from ray_app.services.keys import KeyRing
@@ -51,6 +52,7 @@ class Services:
     evaluate: EvaluateService
     reproduce: ReproduceService
     job_data: JobDataService
+    datasets: DatasetService
     models: ModelService
     trials: TrialService
     active_learning: PoolService
@@ -107,6 +109,7 @@ def assemble(jobs: Jobs, settings: Settings, *, pools: Pools) -> Services:
         evaluate=EvaluateService(jobs, workplace, registry_calls),
         reproduce=ReproduceService(jobs, workplace, registry_calls),
         job_data=JobDataService(jobs, settings.artifacts, registry_calls),
+        datasets=DatasetService(settings.artifacts, registry_calls),
         models=ModelService(workplace.registry, registry_calls),
         trials=TrialService(jobs, workplace.registry, registry_calls),
         active_learning=PoolService(

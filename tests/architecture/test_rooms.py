@@ -22,7 +22,7 @@ ROOMS = {
     # tables belong to the job store; the reader of foreign databases has none, it only runs one SELECT
     "sqlalchemy": ("ray_app/jobs/", "training/data/sql/", "training/data/sources/sql_source.py"),
     "alembic": ("ray_app/jobs/",),
-    "typer": ("ray_app/cli", "training/__main__.py"),
+    "typer": ("ray_app/cli", "training/__main__.py", "training/upkeep.py"),
 }
 
 

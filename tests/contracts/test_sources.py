@@ -19,8 +19,9 @@ from training.data import DataAccess, Dataset, load, size_bytes
 from training.data.formats import FORMATS
 from training.data.snapshots import SnapshotStore, Use
 from training.data.sources import SOURCES
+from training.data.uploads import UploadStore
 from training.errors import AccessError, DataError
-from training.spec import FileSource, InlineSource, SnapshotSource, Source
+from training.spec import FileSource, InlineSource, SnapshotSource, Source, UploadSource
 
 Rows = list[dict[str, Any]]
 Write = Callable[[Rows, Path], Source]
@@ -56,8 +57,15 @@ def as_snapshot(rows: Rows, folder: Path) -> Source:
     return SnapshotSource(sha256=load(InlineSource(rows=rows), DataAccess((), folder), keep=keep).sha256)
 
 
+def as_upload(rows: Rows, folder: Path) -> Source:
+    as_parquet(rows, folder)
+    kept = UploadStore(str(folder / "store")).keep(folder / "rows.parquet", "rows.parquet", "somebody")
+    return UploadSource(id=kept.id)
+
+
 WRITERS: dict[str, Write] = {
     "csv": as_csv, "parquet": as_parquet, "jsonl": as_jsonl, "inline": as_inline, "snapshot": as_snapshot,
+    "upload": as_upload,
 }  # fmt: skip
 
 NAMES = ["whole", "real", "flag", "when", "größe", "gap", "hole", "id"]
@@ -132,12 +140,15 @@ def test_reading_twice_gives_the_same(write, tmp_path, access):
 
 def test_long_whole_numbers_keep_their_digits(write, tmp_path, access):
     rows = [{"id": 2**63 + 3, "gap": 2**53 + 1}, {"id": 2**63 + 5, "gap": None}]
-    if write is as_parquet:
+    if write in (as_parquet, as_upload):
         table = pa.table(
             {"id": pa.array([row["id"] for row in rows], pa.uint64()), "gap": [row["gap"] for row in rows]}
         )
         pq.write_table(table, tmp_path / "rows.parquet")
         source: Source = FileSource(uri="rows.parquet")
+        if write is as_upload:
+            kept = UploadStore(str(tmp_path / "store")).keep(tmp_path / "rows.parquet", "rows.parquet", "somebody")
+            source = UploadSource(id=kept.id)
     else:
         source = write(rows, tmp_path)
     frame = load(source, access).frame
@@ -194,6 +205,8 @@ def test_the_uri_says_where_the_rows_come_from(write, tmp_path, access):
     source = write(MIXED_ROWS, tmp_path)
     if isinstance(source, SnapshotSource):
         expected = f"snapshot:{source.sha256}"
+    elif isinstance(source, UploadSource):
+        expected = f"upload:{source.id}"
     else:
         expected = source.uri if isinstance(source, FileSource) else "inline (3 rows)"
     assert load(source, access).uri == expected

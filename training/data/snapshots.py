@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import logging
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import parquet
 
 from training.data.artifact_folder import ArtifactFolder
+from training.data.canonical import canonical
+from training.data.content_hash import content_sha256
 from training.data.files import DataFile
+from training.data.labels import class_label
 from training.errors import NotFoundError
 
 FOLDER = "_snapshots"
 """Below the artifact store; no model's name begins with an underscore."""
 ROWS = "rows.parquet"
 ROWS_PER_GROUP = 131_072
-_USES = "uses"
+_USES, _ERASURES = "uses", "erasures.json"
+
+logger = logging.getLogger("training")
 
 
 @dataclass(frozen=True)
@@ -34,8 +43,22 @@ class Use:
     time: str = ""
 
 
+@dataclass(frozen=True)
+class Erasure:
+    """Rows that were taken out of a snapshot; whose they were is not kept. `sha256` is of the rows that are left."""
+
+    column: str
+    by: str
+    reason: str
+    rows: int = 0
+    sha256: str = ""
+    time: str = ""
+
+
 class SnapshotStore:
-    """Snapshots below the artifact store. They never change: the same rows are the same snapshot, written once.
+    """Snapshots below the artifact store: the same rows are the same snapshot, written once.
+
+    They never change, except that a person's rows may be erased; then the erasures say what they hash to.
 
     Safe to use from many processes at once. Every method raises UnavailableError when the store is away.
     """
@@ -50,6 +73,9 @@ class SnapshotStore:
         finds.
         """
         path = f"{sha256}/{ROWS}"
+        if self.erasures(sha256):
+            # the rows came again from their source, where they were not erased; nobody puts them back unseen
+            logger.warning("rows were erased from snapshot %s; the source still has them", sha256)
         if not self._folder.exists(path):
             self._folder.write(path, lambda stream: _write(table, stream))
         stamped = asdict(use) | {"time": use.time or datetime.now(UTC).isoformat(timespec="seconds")}
@@ -76,6 +102,36 @@ class SnapshotStore:
         found = [self._folder.read_bytes(f"{folder}/{name}") for name in self._folder.names(folder)]
         return [Use(**json.loads(content)) for content in found if content is not None]
 
+    def erasures(self, sha256: str) -> list[Erasure]:
+        """What was taken out of a snapshot, oldest first."""
+        content = self._folder.read_bytes(f"{sha256}/{_ERASURES}")
+        return [] if content is None else [Erasure(**one) for one in json.loads(content)]
+
+    def erase(self, sha256: str, column: str, values: Collection[str], record: Erasure) -> int:
+        """Takes the rows out whose `column` is one of `values`, as text; answers how many.
+
+        The record comes first: a process that dies in between leaves rows that count as they were.
+        """
+        filesystem, path = self._folder.path(f"{sha256}/{ROWS}")
+        if not self._folder.exists(f"{sha256}/{ROWS}"):
+            return 0
+        table = parquet.read_table(path, filesystem=filesystem)
+        if column not in table.column_names:
+            return 0
+        named = [one for one in table[column].unique().drop_null() if class_label(one.as_py()) in values]
+        if not named:
+            return 0
+        gone = pc.is_in(table[column], pa.array([one.as_py() for one in named], table[column].type))
+        rest = table.filter(pc.invert(gone))
+        done = replace(
+            record, rows=table.num_rows - rest.num_rows, sha256=content_sha256(canonical(rest, column)),
+            time=datetime.now(UTC).isoformat(timespec="seconds"),
+        )  # fmt: skip
+        history = [asdict(one) for one in [*self.erasures(sha256), done]]
+        self._folder.write_bytes(f"{sha256}/{_ERASURES}", json.dumps(history, ensure_ascii=False).encode())
+        self._folder.write(f"{sha256}/{ROWS}", lambda stream: _write(rest, stream))
+        return done.rows
+
     def hashes(self) -> list[str]:
         """Every snapshot."""
         return self._folder.names()
@@ -86,7 +142,13 @@ class SnapshotStore:
 
 
 def _write(table: Any, stream: Any) -> None:
-    # statistics and dictionaries cost more time than a snapshot that is read whole gives back
+    # dictionaries of numbers cost four times as much as the rest, and statistics serve no reader of whole snapshots
+    texts = [name for name, kind in zip(table.column_names, table.schema.types, strict=True) if _is_text(kind)]
     parquet.write_table(
-        table, stream, compression="zstd", compression_level=1, row_group_size=ROWS_PER_GROUP, write_statistics=False
-    )
+        table, stream, compression="zstd", compression_level=1, row_group_size=ROWS_PER_GROUP, write_statistics=False,
+        use_dictionary=texts,
+    )  # fmt: skip
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

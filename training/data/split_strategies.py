@@ -118,16 +118,19 @@ def group_parts(groups: Positions, codes: Positions | None, sizes: Sizes, seed: 
     return Parts(np.flatnonzero(part == 0), np.flatnonzero(part == 1), np.flatnonzero(part == 2), f"{number:,} groups")
 
 
-def time_parts(times: npt.NDArray[np.float64] | Positions, groups: Positions | None, sizes: Sizes) -> Parts:
+def time_parts(
+    times: npt.NDArray[np.float64] | Positions, groups: Positions | None, sizes: Sizes, gap: float = 0.0
+) -> Parts:
     """The latest rows for testing, those before them for validation; rows of one moment stay together.
 
     Args:
         times: [n], comparable, none missing.
         groups: [n] codes; rows of a group that is also in a later part are left out of the earlier ones.
         sizes: shares.
+        gap: in the unit of `times`; rows in the gap before the validation and before the test rows are left out.
 
     Raises:
-        DataError: fewer than three different moments.
+        DataError: fewer than three different moments, or a gap that leaves nothing.
     """
     order = np.argsort(times, kind="stable")
     ordered = times[order]
@@ -140,14 +143,26 @@ def time_parts(times: npt.NDArray[np.float64] | Positions, groups: Positions | N
     second = int(_nearest(borders[1:], len(times) - test))
     first = int(_nearest(borders[borders < second], second - validation))
     parts = order[:first], order[first:second], order[second:]
+    gap_note = ""
+    if gap:
+        parts = (
+            parts[0][times[parts[0]] <= ordered[first] - gap],
+            parts[1][times[parts[1]] <= ordered[second] - gap],
+            parts[2],
+        )
+        left = len(times) - sum(map(len, parts))
+        gap_note = f"{left:,} rows in the gaps are left out"
+        if not len(parts[0]) or not len(parts[1]):
+            reason = "the gap leaves no train rows" if not len(parts[0]) else "the gap leaves no validation rows"
+            raise DataError.at("split.gap", gap, reason, hint="Give a smaller gap, or other sizes.")
     if groups is None:
-        return Parts(*parts)
+        return Parts(*parts, gap_note)
     late = np.isin(groups[parts[1]], groups[parts[2]])
     kept_validation = parts[1][~late]
     early = np.isin(groups[parts[0]], groups[_joined([kept_validation, parts[2]])])
     left_out = int(late.sum() + early.sum())
     note = f"{left_out:,} earlier rows of groups that occur later too are left out" if left_out else ""
-    return Parts(parts[0][~early], kept_validation, parts[2], note)
+    return Parts(parts[0][~early], kept_validation, parts[2], "; ".join(one for one in (gap_note, note) if one))
 
 
 def _shuffled(values: Positions, generator: np.random.Generator) -> Positions:

@@ -46,8 +46,9 @@ def split_rows(frame: pd.DataFrame, schema: TableSchema, data: DataSpec, spec: S
       an error, or, if the strategy was `auto`, goes to the train rows.
     - group: whole groups, by chance; of 32 tries the one nearest to the wished sizes and class shares. A row without a
       group is a group of its own.
-    - time: the latest rows are for testing, those before them for validation; rows of one moment stay together. With
-      a group column too, earlier rows of a group that is also in a later part are left out.
+    - time: the latest rows are for testing, those before them for validation; rows of one moment stay together. Rows
+      in the `gap` before each of the two are left out. With a group column too, earlier rows of a group that is also
+      in a later part are left out.
     - predefined: as split.column says; validation rows are taken from the train rows where it names none.
 
     Returns:
@@ -106,14 +107,20 @@ def _automatic(schema: TableSchema, data: DataSpec, spec: SplitSpec) -> tuple[Sp
 
 def _parts(strategy: SplitStrategy, labelled: _Labelled, data: DataSpec, spec: SplitSpec) -> Parts:
     sizes = Sizes(spec.test_size, spec.validation_size)
-    groups = None if data.group_column is None else _group_codes(labelled.column(data.group_column))
+    groups = None if data.group_column is None else group_codes(labelled.column(data.group_column))
     if strategy == "time" and data.time_column is not None:
-        return time_parts(_times(labelled.column(data.time_column)), groups, sizes)
+        values = labelled.column(data.time_column)
+        return time_parts(time_values(values), groups, sizes, gap_of(spec, values))
     if strategy == "group" and groups is not None:
         return group_parts(groups, labelled.codes, sizes, spec.seed)
     if strategy == "predefined" and spec.column is not None:
         return _predefined(labelled, groups, spec)
     return _by_chance(labelled.codes, len(labelled.rows), labelled.classes, spec, strategy)
+
+
+def gap_of(spec: SplitSpec, values: pd.Series) -> float:
+    """The gap in the unit of `time_values`: the spec gives seconds for moments, and the column's own for numbers."""
+    return spec.gap * 1e6 if pd.api.types.is_datetime64_any_dtype(values.dtype) else spec.gap
 
 
 def _by_chance(
@@ -125,14 +132,20 @@ def _by_chance(
     return stratified_parts(codes, sizes, spec.seed, classes, strict=spec.strategy == "stratified")
 
 
-def _group_codes(values: pd.Series) -> Positions:
+def group_codes(values: pd.Series) -> Positions:
+    """[n] codes from 0; a row without a group is a group of its own."""
     codes = pd.factorize(values)[0].astype(np.int64)
     alone = codes < 0
     codes[alone] = codes.max() + 1 + np.arange(int(alone.sum()))
     return codes
 
 
-def _times(values: pd.Series) -> npt.NDArray[np.float64] | Positions:
+def time_values(values: pd.Series) -> npt.NDArray[np.float64] | Positions:
+    """[n] microseconds since 1970, or the numbers that the column holds.
+
+    Raises:
+        DataError: a missing value, or what is no time.
+    """
     field, name = "data.time_column", values.name
     missing = int(values.isna().sum())
     if missing:

@@ -177,6 +177,10 @@ class Registry:
         """The complete trials of each search of a model, or of a job of any model, the newest search first."""
         return trial_runs.studies_of(store.connect(self.tracking_uri), name)
 
+    def data_hashes(self) -> frozenset[str]:
+        """Hashes of the rows that any version of any model was trained on."""
+        return versions.data_hashes(store.connect(self.tracking_uri))
+
     def promote(self, name: str, version: str, *, reason: str, by: str) -> None:
         """Makes a version the champion; the champion before becomes previous.
 

@@ -195,6 +195,19 @@ def models(client: MlflowClient, limit: int, cursor: str | None) -> ModelPage:
     return ModelPage(items=items, next_cursor=page.token or None)
 
 
+def data_hashes(client: MlflowClient) -> frozenset[str]:
+    """Hashes of the rows that any version was trained on."""
+    with translated("listing the versions"):
+        found: set[str] = set()
+        token = None
+        while True:
+            page = client.search_model_versions(page_token=token)
+            found |= {version.tags["data_sha256"] for version in page if "data_sha256" in version.tags}
+            token = page.token
+            if not token:
+                return frozenset(found)
+
+
 def no_such_model(client: MlflowClient, name: str) -> NotFoundError:
     """The error for an unknown name; names the nearest."""
     with translated("listing the models"):

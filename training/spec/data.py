@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from training.spec.base import SpecModel
-from training.spec.sources import Scalar, SnapshotSource, SqlSource
+from training.spec.sources import Scalar, SnapshotSource, SqlSource, UploadSource
 
 Task = Literal["binary", "multiclass", "regression"]
 SplitStrategy = Literal["random", "stratified", "group", "time", "predefined"]
@@ -68,7 +68,7 @@ class PoolSource(SpecModel):
 
 
 Source = Annotated[
-    FileSource | InlineSource | SqlSource | SnapshotSource | PoolSource,
+    FileSource | InlineSource | SqlSource | UploadSource | SnapshotSource | PoolSource,
     Field(discriminator="type"),
 ]
 PoolSource.model_rebuild()
@@ -108,5 +108,8 @@ class SplitSpec(SpecModel):
     validation_size: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of the remaining rows that steers early stopping, calibration and the choice between models."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    gap: Annotated[float, Field(ge=0)] = 0.0
+    """`time`: what lies between the rows that a model is fitted on and those that judge it, in seconds, or in the unit
+    of a time column of numbers; as long as it takes until an outcome is known."""
     column: str | None = None
     """`predefined`: the column whose values are train, validation and test (validation may be missing)."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from training.data.checks.context import CheckContext, as_numbers
+from training.data.split_checks import seen_rows
 from training.data.target import encode_target
 from training.result import Finding
 
@@ -21,7 +22,7 @@ _SHOWN = 5
 def duplicate_rows(context: CheckContext) -> Iterator[Finding]:
     """Test rows that the model has seen."""
     split = context.split
-    seen = np.isin(context.hashes[split.test], context.hashes[np.concatenate([split.train, split.validation])])
+    seen = seen_rows(split, context.hashes)
     count, share = int(seen.sum()), float(seen.mean())
     if count:
         yield Finding(

@@ -8,12 +8,14 @@ from training.data.sources.inline_source import InlineRows
 from training.data.sources.pool_source import PoolRows
 from training.data.sources.snapshot_source import SnapshotRows
 from training.data.sources.sql_source import SqlRows
+from training.data.sources.upload_source import UploadRows
 
 SOURCES: dict[str, DataSource[Any]] = {
     "file": FileRows(),
     "inline": InlineRows(),
     "sql": SqlRows(),
     "snapshot": SnapshotRows(),
+    "upload": UploadRows(),
 }
 SOURCES["pool"] = PoolRows(SOURCES)
 

@@ -35,7 +35,7 @@ class FileRows(DataSource[FileSource]):
         name, files = _of_one_format(source, access.files(source.uri, field=field), field)
         files = [file for file in files if admits(source.filter, file, field)]
         wanted = Wanted(columns, source.filter)
-        tables = [_one_file(name, file, field, wanted) for file in files]
+        tables = [one_file(name, file, field, wanted) for file in files]
         table = tables[0] if len(tables) == 1 else _joined(files, tables, field)
         if table.num_rows == 0:
             hint = "Correct the conditions, or leave data.source.filter out."
@@ -60,7 +60,8 @@ def _format_of(file: DataFile) -> str | None:
     return next((name for name, kind in FORMATS.items() if file.name.endswith(kind.suffixes)), None)
 
 
-def _one_file(name: str, file: DataFile, field: str, wanted: Wanted) -> Any:
+def one_file(name: str, file: DataFile, field: str, wanted: Wanted) -> Any:
+    """The rows of one file of a format that are wanted, in the canonical types."""
     table = canonical(FORMATS[name].read(file, field, wanted), field)
     if name != "parquet" and wanted.conditions:
         condition = expression(wanted.conditions, table.schema, file, field)

@@ -1,0 +1,39 @@
+"""A file that a caller has uploaded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from training.data.access import DataAccess
+from training.data.formats.base import Wanted
+from training.data.sources.base import DataSource
+from training.data.sources.file_source import one_file
+from training.data.uploads import UploadStore
+from training.errors import AccessError
+from training.spec import UploadSource
+
+
+class UploadRows(DataSource[UploadSource]):
+    """Reads an upload as the same file under a data root would be."""
+
+    def read(
+        self, source: UploadSource, access: DataAccess, field: str, columns: Sequence[str] | None = None
+    ) -> Any:  # fmt: skip
+        """All rows."""
+        name, file = _store(access, f"{field}.id").file(source.id)
+        return one_file(name, file, f"{field}.id", Wanted(columns))
+
+    def size_bytes(self, source: UploadSource, access: DataAccess, field: str) -> int:
+        """Size of the file."""
+        return _store(access, f"{field}.id").find(source.id).size_bytes
+
+    def uri(self, source: UploadSource) -> str:
+        """The id."""
+        return f"upload:{source.id}"
+
+
+def _store(access: DataAccess, field: str) -> UploadStore:
+    if access.store is None:
+        raise AccessError.at(field, None, "there is no artifact store to read uploads from", hint="Name a file.")
+    return UploadStore(access.store)
