@@ -106,7 +106,7 @@ def error_response(request: Request, error: TrainingError) -> Response:
         hint=error.hint or None,
         errors=[_field_error(item.field, item.value, item.message) for item in error.problems],
     )
-    return problem_response(request, problem, _headers(row))
+    return problem_response(request, problem, _headers(row, getattr(error, "retry_after_s", None)))
 
 
 def internal_error_response(request: Request) -> Response:
@@ -220,8 +220,9 @@ def _field_error(field: str, value: Any, message: str) -> FieldError:
     return FieldError(field=field, value=value if finite else str(value), message=message)
 
 
-def _headers(row: Answer) -> dict[str, str]:
-    headers = {} if row.retry_after_s is None else {"Retry-After": str(row.retry_after_s)}
+def _headers(row: Answer, retry_after_s: int | None = None) -> dict[str, str]:
+    wait_s = retry_after_s or row.retry_after_s
+    headers = {} if wait_s is None else {"Retry-After": str(wait_s)}
     if row.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="mts"'
     return headers

@@ -27,7 +27,7 @@ class Demand:
         """The demand of a stored job; an evaluation takes one CPU."""
         if kind == "evaluate":
             return cls()
-        resources = spec.get("resources") or {}
+        resources = (spec["train"] if kind == "reproduce" else spec).get("resources") or {}
         workers = resources.get("num_workers", 1)
         fewest, most = workers if isinstance(workers, list) else (workers, workers)
         return cls(

@@ -127,7 +127,8 @@ class RunTracker:
         }  # fmt: skip
         found = MlflowDataset(
             name=self.name, digest=dataset.sha256[:DIGEST_CHARS], source_type="mts",
-            source=json.dumps({"uri": dataset.uri}), schema=json.dumps({"columns": columns})[:1_000_000],
+            source=json.dumps({"uri": dataset.uri, "snapshot": dataset.snapshot}),
+            schema=json.dumps({"columns": columns})[:1_000_000],
             profile=json.dumps(profile),
         )  # fmt: skip
         used = DatasetInput(found, tags=[InputTag("mlflow.data.context", "training")])
