@@ -16,6 +16,7 @@ import psutil
 import pytest
 import ray
 import yaml
+from ray.util import get_node_ip_address
 from whole_service import BIN, GERMAN, ROOT, free_port
 
 from ray_app.dispatcher import connect
@@ -28,17 +29,18 @@ EMPTY_LISTS = (
     "initialization_commands", "setup_commands", "head_setup_commands", "worker_setup_commands",
     "head_start_ray_commands", "worker_start_ray_commands", "cluster_synced_files", "rsync_exclude", "rsync_filter",
 )  # fmt: skip
+PROVIDER = {
+    "type": "fake_multinode", "use_node_id_as_ip": True, "disable_node_updaters": True,
+    "disable_launch_config_check": True,
+}  # fmt: skip
 CONFIG = {
     "cluster_name": "tests", "max_workers": 2, "upscaling_speed": 1.0, "idle_timeout_minutes": 0.1,
-    "provider": {
-        "type": "fake_multinode", "use_node_id_as_ip": True, "disable_node_updaters": True,
-        "disable_launch_config_check": True,
-    },
     "available_node_types": {
-        "head": {"resources": {"CPU": 1}, "node_config": {}, "max_workers": 0},
+        "ray.head.default": {"resources": {"CPU": 1}, "node_config": {}, "max_workers": 0},
         "worker": {"resources": {"CPU": 2}, "node_config": {}, "min_workers": 0, "max_workers": 2},
     },
-    "head_node_type": "head", "auth": {}, "docker": {}, "file_mounts": {}, "file_mounts_sync_continuously": False,
+    "head_node_type": "ray.head.default", "auth": {}, "docker": {}, "file_mounts": {},
+    "file_mounts_sync_continuously": False,
     **{name: [] for name in EMPTY_LISTS},
 }  # fmt: skip
 FAKE_CLOUD = {
@@ -51,9 +53,10 @@ FAKE_CLOUD = {
 def autoscaled_cluster() -> Iterator[Path]:
     """A head with one CPU; connected to, for as long as the context lasts."""
     with tempfile.TemporaryDirectory(prefix="mts-as-", ignore_cleanup_errors=True) as folder:
-        config = Path(folder) / "autoscaler.yaml"
-        config.write_text(yaml.safe_dump(CONFIG))
         port = free_port()
+        address = f"{get_node_ip_address()}:{port}"
+        config = Path(folder) / "autoscaler.yaml"
+        config.write_text(yaml.safe_dump(CONFIG | {"provider": PROVIDER | {"gcs_address": address}}))
         command = [
             BIN / "ray", "start", "--head", "--block", "--num-cpus=1", f"--port={port}",
             f"--autoscaling-config={config}", f"--ray-client-server-port={free_port()}", "--include-dashboard=false",
@@ -70,7 +73,7 @@ def autoscaled_cluster() -> Iterator[Path]:
             for name, value in shared.items():
                 environment.setenv(name, value)
             try:
-                _connect(f"127.0.0.1:{port}")
+                _connect(address)
                 yield Path(folder)
             finally:
                 ray.shutdown()
