@@ -37,7 +37,6 @@ FORM: dict[str, Any] = {
 
 @router.post(
     "",
-    dependencies=[Depends(TRAINER)],
     status_code=201,
     response_model=None,
     responses=documented(Upload, 400, 413, 415, 422, 429, success=201),
