@@ -64,12 +64,13 @@ class Cases:
         self._random = random.Random(start)
 
     def run(self, per_operation: int) -> None:
-        """So many valid and so many invalid requests to each operation."""
+        """So many valid and so many invalid requests to each operation; others when it is called again."""
         for result in self._schema.get_all_operations():
             operation = result.ok()
             self._try(operation, GenerationMode.POSITIVE, per_operation)
             if operation.body or operation.query or operation.headers:
                 self._try(operation, GenerationMode.NEGATIVE, per_operation)
+        self._start += 1
 
     def _try(self, operation: Any, mode: GenerationMode, count: int) -> None:
         @seed(self._start)

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -36,8 +37,8 @@ SPEC: dict[str, Any] = {
     "model": {"family": "sklearn", "estimator": "logistic_regression"},
     "evaluation": {"bootstrap_samples": 20},
 }
-PER_OPERATION = 28
-"""Cases that come of one valid and one invalid request to each operation."""
+ROUND = 10
+"""Requests of each kind to an operation, before the next one has its turn."""
 
 
 @contextmanager
@@ -55,7 +56,7 @@ def fuzzed(folder: Path, *, start: int = 0) -> Iterator[Cases]:
         run(parse_spec(TrainSpec, SPEC), workplace_of(settings), SilentObserver(), job_id=f"job_{number:026d}")
     jobs = StoreJobs(f"sqlite:///{folder / 'jobs.db'}")
     jobs.on_submit = lambda job: _end(jobs, job)
-    app = create_app(assemble(jobs, settings), settings)
+    app = create_app(assemble(jobs, settings, pools=jobs.pools), settings)
     headers = {"Authorization": f"Bearer {key}"}
     with served(app) as url, httpx.Client(base_url=url, headers=headers, timeout=60) as http:
         ids = [http.post("/api/v1/train", json=SPEC).raise_for_status().json()["id"] for _ in range(3)]
@@ -71,15 +72,23 @@ def _end(jobs: StoreJobs, job: Job) -> None:
     jobs.store.fail(job.id, attempt, JobError(type="FitError", message="ended by the test"))
 
 
+def ask(cases: Cases, wanted: int) -> None:
+    """Sends so many requests, or as many as there is time for."""
+    with suppress(KeyboardInterrupt):
+        while cases.answers.total() < wanted:
+            cases.run(ROUND)
+
+
 def main() -> int:
     """Prints what was answered, and what was wrong."""
     parser = argparse.ArgumentParser(prog="fuzzed_api", description=__doc__)
     parser.add_argument("--cases", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mts-fuzz-") as folder, fuzzed(Path(folder), start=options.seed) as cases:
-        cases.run(max(1, options.cases // PER_OPERATION))
+        ask(cases, options.cases)
     for answer, count in sorted(cases.answers.items()):
         print(f"{count:6} {answer}")
     for wrong in cases.wrong:

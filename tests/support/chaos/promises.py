@@ -21,6 +21,10 @@ NEXT = {
     "PENDING": {"RUNNING", "CANCELLED", "FAILED", "PENDING"},
     "RUNNING": {"PENDING", *FINAL, "RUNNING"},
 }
+OPEN_RUNS = """
+    SELECT runs.run_uuid, tags.value FROM runs JOIN tags ON tags.run_uuid = runs.run_uuid
+    WHERE tags.key = 'job_id' AND runs.status = 'RUNNING'
+"""
 SETTLE_S = 30.0
 """For what is cleaned up after a job is over."""
 
@@ -138,8 +142,8 @@ class Promises:
         checkpoints = self.home / "checkpoints"
         yield from (f"left over: {path}" for path in checkpoints.glob("*") if path.name in stored)
         with closing(sqlite3.connect(f"file:{self.home / 'mlflow.db'}?mode=ro", uri=True)) as database:
-            open_runs = database.execute("SELECT run_uuid FROM runs WHERE status = 'RUNNING'").fetchall()
-        yield from (f"left over: run {run_id} is open" for (run_id,) in open_runs)
+            open_runs = database.execute(OPEN_RUNS).fetchall()
+        yield from (f"left over: run {run_id} of {job_id} is open" for run_id, job_id in open_runs if job_id in stored)
         yield from (f"left over: {path}" for path in self.reader.temporary())
 
 
