@@ -208,6 +208,28 @@ class MtsClient:
         response = self._transport.send("POST", f"/models/{segment(name)}/rollback", body={"reason": reason})
         return ModelDetails.model_validate_json(response.content)
 
+    def compare(self, name: str, a: str | int, b: str | int) -> dict[str, Any]:
+        """Version b against version a, each by number or alias."""
+        response = self._transport.send("GET", f"/models/{segment(name)}/compare", params={"a": str(a), "b": str(b)})
+        comparison: dict[str, Any] = response.json()
+        return comparison
+
+    def audit(self, name: str) -> list[dict[str, Any]]:
+        """Who did what to the versions of a model, newest first."""
+        entries: list[dict[str, Any]] = self._transport.send("GET", f"/models/{segment(name)}/audit").json()["items"]
+        return entries
+
+    def archive(self, name: str, version: str | int, *, reason: str = "", archived: bool = True) -> ModelVersion:
+        """Puts a version away, so that it cannot be promoted; or takes it back."""
+        path = f"/models/{segment(name)}/versions/{segment(version)}/archive"
+        body = {"reason": reason, "archived": archived}
+        return ModelVersion.model_validate_json(self._transport.send("POST", path, body=body).content)
+
+    def delete_version(self, name: str, version: str | int, *, reason: str = "") -> None:
+        """Deletes a version for good; needs the role approver."""
+        path = f"/models/{segment(name)}/versions/{segment(version)}"
+        self._transport.send("DELETE", path, params={"reason": reason or None})
+
 
 def _plain(spec: Mapping[str, Any] | TrainSpec | EvaluateSpec) -> dict[str, Any]:
     if isinstance(spec, TrainSpec | EvaluateSpec):

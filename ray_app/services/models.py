@@ -8,8 +8,10 @@ from ray_app.services.pool import BoundedPool
 from training.errors import ConflictError, NotFoundError
 from training.evaluation.report import Report
 from training.registry import Registry
+from training.registry.aliases import Seen
 from training.registry.files import REPORT_JSON
-from training.registry.model import CHAMPION, ModelInfo, ModelPage, VersionInfo
+from training.registry.model import CHAMPION, AuditLog, ModelInfo, ModelPage, VersionInfo
+from training.registry.versus import VersionComparison
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
@@ -57,9 +59,8 @@ class ModelService:
             ConflictError: it is the champion already, or the gate does not let it pass and it is not forced.
         """
         _known_version(_known_name(name), version)
-        if not force:
-            await self._pool.run(self._check_gate, name, version)
-        await self._pool.run(self._registry.promote, name, version, reason=reason, by=by)
+        seen = None if force else await self._pool.run(self._check_gate, name, version)
+        await self._pool.run(self._registry.promote, name, version, reason=reason, by=by, seen=seen)
         return await self.model(name)
 
     async def rollback(self, name: str, *, reason: str, by: str) -> ModelInfo:
@@ -67,13 +68,51 @@ class ModelService:
         await self._pool.run(self._registry.rollback, _known_name(name), reason=reason, by=by)
         return await self.model(name)
 
-    def _check_gate(self, name: str, version: str) -> None:
+    async def archive(self, name: str, version: str, *, reason: str, by: str, away: bool) -> VersionInfo:
+        """Puts a version away, or takes it back, and answers it.
+
+        Raises:
+            NotFoundError: no such model or version.
+            ConflictError: an alias points at it.
+        """
+        _known_version(_known_name(name), version)
+        await self._pool.run(self._registry.archive, name, version, reason=reason, by=by, away=away)
+        return await self.version(name, version)
+
+    async def delete(self, name: str, version: str, *, reason: str, by: str) -> None:
+        """Deletes a version for good.
+
+        Raises:
+            NotFoundError: no such model or version.
+            ConflictError: an alias points at it.
+        """
+        _known_version(_known_name(name), version)
+        await self._pool.run(self._registry.delete, name, version, reason=reason, by=by)
+
+    async def audit(self, name: str) -> AuditLog:
+        """What was done to the versions of a model."""
+        return await self._pool.run(self._registry.audit, _known_name(name))
+
+    async def compare(self, name: str, a: str, b: str) -> VersionComparison:
+        """Version b against version a; either may be an alias."""
+        one, two = await self._numbered(name, a), await self._numbered(name, b)
+        return await self._pool.run(self._registry.compare, name, one, two)
+
+    async def _numbered(self, name: str, wanted: str) -> str:
+        if _VERSION.fullmatch(wanted):
+            return wanted
+        return (await self._pool.run(self._registry.resolve, _known_name(name), alias=wanted)).version
+
+    def _check_gate(self, name: str, version: str) -> Seen:
         """The gate compared the version with one champion; what it said counts as long as that is the champion."""
         champion = self._registry.model(name).aliases.get(CHAMPION)
         info = self._registry.version(name, version)
-        if champion is None or champion == version:
-            return
         hint = "An approver can promote it with force and a reason."
+        if info.gate is not None and info.gate.failed_checks:
+            failed = "; ".join(info.gate.failed_checks)
+            raise ConflictError(f"version {version} of {name} failed its checks: {failed}", hint=hint)
+        if champion is None or champion == version:
+            return Seen(champion)
         if info.gate is None:
             raise ConflictError(f"version {version} of {name} was never compared with a champion", hint=hint)
         if info.gate.decision != "promote":
@@ -81,6 +120,7 @@ class ModelService:
             raise ConflictError(f"the gate keeps version {champion} of {name}: {reasons}", hint=hint)
         if (info.gate.champion or {}).get("version") != champion:
             raise ConflictError(f"version {version} of {name} was not compared with version {champion}", hint=hint)
+        return Seen(champion)
 
 
 def _known_name(name: str) -> str:

@@ -82,6 +82,54 @@ def test_versions_promotion_and_rollback(working: Any, spec: dict[str, Any]) -> 
     assert (history[-1]["by"], history[-1]["reason"]) == ("local", "complaints")
 
 
+def test_versions_are_compared_archived_deleted_and_the_log_knows(working: Any, spec: dict[str, Any]) -> None:
+    trained(working, spec, name="kept")
+    trained(working, spec, name="kept", model={"family": "xgboost", "params": {"n_estimators": 5}})
+    trained(working, spec, name="kept", promotion={"policy": "never"})
+    model = f"{MODELS}/kept"
+    found = working.get(f"{model}/compare", params={"a": "champion", "b": "2"}).json()
+    assert (found["a"], found["b"]) == ("1", "2")
+    assert found["metrics"]["roc_auc"]["a"] == working.get(f"{model}/versions/1").json()["metrics"]["roc_auc"]
+    assert found["facts"]["job_id"]["a"] != found["facts"]["job_id"]["b"]
+
+    assert working.post(f"{model}/versions/1/archive").status_code == 409
+    away = working.post(f"{model}/versions/2/archive", json={"reason": "too simple"})
+    assert away.json()["archived"] is True, away.text
+    refused = working.post(f"{model}/versions/2/promote", json={"force": True, "reason": "try"})
+    assert refused.status_code == 409
+    assert "archived" in refused.json()["detail"]
+    assert working("DELETE", f"{model}/versions/1").status_code == 409
+    assert working("DELETE", f"{model}/versions/2", params={"reason": "gone"}).status_code == 204
+    assert working.get(f"{model}/versions/2").status_code == 404
+    log = working.get(f"{model}/audit").json()["items"]
+    assert [(entry["action"], entry["version"], entry["by"]) for entry in log] == [
+        ("delete", "2", "local"), ("archive", "2", "local"), ("promote", "1", "gate"),
+    ]  # fmt: skip
+
+
+def test_a_comparison_on_common_rows_has_differences(working: Any, spec: dict[str, Any]) -> None:
+    rows = [{"x": float(index), "k": "abc"[index % 3], "y": "yes" if (index * 7919) % 100 > 50 else "no"}
+            for index in range(400)]  # fmt: skip
+    data = {"source": {"type": "inline", "rows": rows}, "target": "y"}
+    trained(working, spec, name="pair", data=data)
+    trained(working, spec, name="pair", data=data, model={"family": "xgboost", "params": {"n_estimators": 5}})
+    found = working.get(f"{MODELS}/pair/compare", params={"a": "1", "b": "2"}).json()
+    assert found["rows"] == 80
+    gain = found["metrics"]["roc_auc"]["difference"]
+    assert gain["low"] <= gain["value"] <= gain["high"]
+    ends = [found["metrics"]["roc_auc"][side]["value"] for side in ("a", "b")]
+    assert gain["value"] == pytest.approx(ends[1] - ends[0])
+
+
+def test_a_version_that_failed_its_checks_is_not_promoted(working: Any, spec: dict[str, Any]) -> None:
+    job = trained(working, spec, name="limited", promotion={"max_latency_ms": 1e-6})
+    assert job["result"]["gate"]["decision"] == "keep"
+    assert "max_latency_ms" in job["result"]["gate"]["failed_checks"][0]
+    refused = working.post(f"{MODELS}/limited/versions/1/promote")
+    assert refused.status_code == 409
+    assert "failed its checks" in refused.json()["detail"]
+
+
 def test_models_are_listed_with_their_newest_version(working: Any, spec: dict[str, Any]) -> None:
     for name in ("list-a", "list-b"):
         trained(working, spec, name=name)
@@ -104,6 +152,12 @@ def test_models_are_listed_with_their_newest_version(working: Any, spec: dict[st
         ("GET", "nothing/versions/1"),
         ("POST", "nothing/versions/1/promote"),
         ("POST", "nothing/rollback"),
+        ("POST", "nothing/versions/1/archive"),
+        ("DELETE", "nothing/versions/1"),
+        ("GET", "nothing/audit"),
+        ("GET", "nothing/compare?a=1&b=2"),
+        ("GET", "nothing/compare?a=champion&b=2"),
+        ("GET", "nothing/versions/1/report"),
         ("GET", "x' OR name LIKE '%"),
         ("GET", "UPPER"),
         ("GET", "a" * 300),
