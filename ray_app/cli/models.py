@@ -101,6 +101,30 @@ def report(
     print_line(str(path))
 
 
+def bundle(
+    name: ModelName,
+    version: Annotated[str, typer.Argument(help="Version to hand over.")],
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for the archive.")] = Path(),
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Downloads and checks the archive in which a version is handed over.
+
+    Example: mts bundle german-credit 1 --out /tmp
+    """
+    from ray_app.cli.connection import connect
+    from ray_app.cli.output import print_json, print_line
+
+    out.mkdir(parents=True, exist_ok=True)
+    with connect(url) as client:
+        path = client.bundle(name, version, out)
+    if as_json:
+        print_json({"path": str(path), "bytes": path.stat().st_size})
+    else:
+        print_line(str(path))
+
+
 def promote(
     name: ModelName,
     version: Annotated[str, typer.Argument(help="Version that becomes the champion.")],
@@ -229,6 +253,6 @@ def _first_metrics(metrics: dict[str, Any], count: int = 2) -> str:
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {
-    "evaluate": evaluate, "models": models, "report": report, "promote": promote, "rollback": rollback,
-    "compare": compare, "archive": archive, "audit": audit,
+    "evaluate": evaluate, "models": models, "report": report, "bundle": bundle, "promote": promote,
+    "rollback": rollback, "compare": compare, "archive": archive, "audit": audit,
 }  # fmt: skip

@@ -6,6 +6,7 @@ import json
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, overload
 
@@ -15,11 +16,13 @@ from ray_app.client import streams
 from ray_app.client.transport import TIMEOUT_S, Transport, segment
 from ray_app.client.types import ModelDetails, ModelVersion
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobStatus
+from training.bundle_file import check_archive
 from training.result import EvaluationResult
 from training.spec import EvaluateSpec, TrainSpec
 
 LONG_POLL_S = 30.0
 PAGE_SIZE = 100
+BUNDLE_TIMEOUT_S = 300.0
 
 Spec = Mapping[str, Any] | TrainSpec
 
@@ -207,6 +210,19 @@ class MtsClient:
         """Makes the previous champion the champion again."""
         response = self._transport.send("POST", f"/models/{segment(name)}/rollback", body={"reason": reason})
         return ModelDetails.model_validate_json(response.content)
+
+    def bundle(self, name: str, version: str | int, folder: Path) -> Path:
+        """Downloads the hand-off archive of a version into a folder, and checks it.
+
+        Raises:
+            BundleError: what came is not what was sent.
+        """
+        path = f"/models/{segment(name)}/versions/{segment(version)}/bundle"
+        response = self._transport.send("GET", path, timeout_s=BUNDLE_TIMEOUT_S)
+        archive = folder / f"{name}-{version}.zip"
+        archive.write_bytes(response.content)
+        check_archive(archive, response.headers["ETag"].strip('"'))
+        return archive
 
     def compare(self, name: str, a: str | int, b: str | int) -> dict[str, Any]:
         """Version b against version a, each by number or alias."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from ray_app.services.pool import BoundedPool
 from training.errors import ConflictError, NotFoundError
@@ -50,6 +51,15 @@ class ModelService:
         content = await self._pool.run(self._registry.read_file, info, REPORT_JSON)
         status = {"version": info.version, "aliases": ", ".join(info.aliases) or "none"}
         return Report.model_validate_json(content).model_copy(update={"version": info.version}), status
+
+    async def bundle(self, name: str, version: str, folder: Path) -> tuple[Path, str]:
+        """Writes the hand-off archive of a version into a folder; answers its path and digest.
+
+        Raises:
+            NotFoundError: no such model or version, or it was not made by this service.
+        """
+        info = await self.version(name, version)
+        return await self._pool.run(self._registry.bundle, info, folder)
 
     async def promote(self, name: str, version: str, *, reason: str, force: bool, by: str) -> ModelInfo:
         """Makes the version the champion and answers the model.

@@ -17,7 +17,8 @@ ROOMS = {
     "ray.train": ("training/distributed/",),
     "ray.tune": ("training/tuning/",),
     "ray": ("ray_app/app.py", "ray_app/dispatcher/", "ray_app/local/", "training/distributed/", "training/tuning/"),
-    "mlflow": ("training/registry/", "training/mts_scoring/pyfunc.py"),
+    # bundle_file.py is copied into each bundle, where it scores the golden rows
+    "mlflow": ("training/registry/", "training/mts_scoring/pyfunc.py", "training/bundle_file.py"),
     "sqlalchemy": ("ray_app/jobs/",),
     "alembic": ("ray_app/jobs/",),
     "typer": ("ray_app/cli", "training/__main__.py"),

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
 from training.mts_scoring.model import ScoringModel
 from training.registry import aliases, store, versions
 from training.registry.aliases import Seen
+from training.registry.bundle import write_bundle
 from training.registry.environment import code_version
 from training.registry.errors import translated
 from training.registry.model import AuditLog, ModelInfo, ModelPage, VersionInfo
@@ -135,6 +137,14 @@ class Registry:
             NotFoundError: the version keeps none of that name.
         """
         return versions.read_file(info, path)
+
+    def bundle(self, info: VersionInfo, folder: Path) -> tuple[Path, str]:
+        """Writes the archive in which the version is handed over into a folder, see `bundle.write_bundle`.
+
+        Raises:
+            NotFoundError: the version was not made by this service.
+        """
+        return write_bundle(info, folder)
 
     def models(self, limit: int = 50, cursor: str | None = None) -> ModelPage:
         """A page of models by name, each with its newest version.

@@ -11,7 +11,7 @@ from ray_app.api.body import read_body
 from ray_app.api.context import Use
 from ray_app.api.openapi import request_body
 from ray_app.api.parameters import Cursor, Limit, VersionOrAlias, known_parameters
-from ray_app.api.responses import API, documented, errors_documented, json_response, report_response
+from ray_app.api.responses import API, archive_response, documented, errors_documented, json_response, report_response
 from ray_app.api.schemas.models import (
     ARCHIVE_EXAMPLES,
     PROMOTE_EXAMPLES,
@@ -62,6 +62,20 @@ async def get_report(name: str, version: str, request: Request, services: Use) -
     """The evaluation report: a page for a browser (`Accept: text/html`), JSON for everyone else."""
     report, status = await services.models.report(name, version)
     return report_response(report, status, accept=request.headers.get("accept", ""))
+
+
+@router.get(
+    "/{name}/versions/{version}/bundle",
+    dependencies=[Depends(VIEWER)],
+    response_model=None,
+    responses={
+        200: {"content": {"application/zip": {}}, "description": "The archive; its digest is the ETag."},
+        **errors_documented(404, 429),
+    },
+)
+async def get_bundle(name: str, version: str, services: Use) -> Response:
+    """The hand-off archive: the model, golden rows, schema, reference profile, card, and `verify.py`."""
+    return await archive_response(lambda folder: services.models.bundle(name, version, folder))
 
 
 @router.post(
