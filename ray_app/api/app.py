@@ -11,12 +11,15 @@ from fastapi import FastAPI
 
 from ray_app.api import errors
 from ray_app.api.middleware import EdgeMiddleware
-from ray_app.api.routes import docs, evaluate, health, jobs, metrics, models, train
+from ray_app.api.routes import docs, evaluate, health, jobs, metrics, models, train, webhooks
 from ray_app.api.telemetry import HttpMetrics
 from ray_app.services.assembly import Services
 from ray_app.settings import Settings
 
-ROUTERS = (train.router, jobs.router, evaluate.router, models.router, health.router, metrics.router, docs.router)
+ROUTERS = (
+    train.router, jobs.router, evaluate.router, models.router, webhooks.router, health.router, metrics.router,
+    docs.router,
+)  # fmt: skip
 
 
 def create_app(services: Services, settings: Settings, *, replica: str = "", answer_request_id: bool = True) -> FastAPI:

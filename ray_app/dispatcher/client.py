@@ -16,7 +16,8 @@ from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
 from ray_app.dispatcher.actor import DispatcherActor
 from ray_app.dispatcher.runner import PIPELINE
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobQuery, JobStats, JobStatus, LogChunk
-from ray_app.jobs.port import Jobs
+from ray_app.jobs.port import Dispatching
+from ray_app.jobs.webhooks import Delivery, DeliveryStatus, WebhookEvent
 from ray_app.settings import Settings
 from training.errors import ConflictError, TrainingError, UnavailableError
 
@@ -36,7 +37,7 @@ MAX_CONCURRENCY = 5000
 """Calls that may wait in the dispatcher at once: one for each follower of a job and one for each running attempt."""
 
 
-def connect(settings: Settings, *, runner: str = PIPELINE) -> Jobs:
+def connect(settings: Settings, *, runner: str = PIPELINE) -> Dispatching:
     """The jobs of the cluster that this process is connected to; starts the dispatcher if there is none.
 
     Whoever calls this first should belong to a Ray job that lives on: Ray ends the idle worker processes of a job that
@@ -130,6 +131,20 @@ class DispatcherClient:
         """The log from a byte offset."""
         chunk: LogChunk = await self._call("log", job_id, offset=offset, wait_s=wait_s)
         return chunk
+
+    async def publish(self, event: WebhookEvent) -> None:
+        """Stores the event for every receiver that wants it."""
+        await self._call("publish", event)
+
+    async def deliveries(self, status: DeliveryStatus | None, limit: int) -> Sequence[Delivery]:
+        """Deliveries of webhooks, newest first."""
+        found: Sequence[Delivery] = await self._call("deliveries", status, limit)
+        return found
+
+    async def replay(self, delivery_id: str) -> Delivery:
+        """Lets a dead or delivered webhook go out again."""
+        delivery: Delivery = await self._call("replay", delivery_id)
+        return delivery
 
     async def stats(self) -> JobStats:
         """Counts for metrics."""

@@ -6,7 +6,8 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from ray_app.jobs.port import Jobs
+from ray_app.jobs.port import Dispatching, Jobs
+from ray_app.services.deliveries import WebhookService
 from ray_app.services.evaluate import EvaluateService
 from ray_app.services.keys import KeyRing
 from ray_app.services.links import LinkedJobs
@@ -42,6 +43,7 @@ class Services:
     train: TrainService
     evaluate: EvaluateService
     models: ModelService
+    webhooks: WebhookService
     readiness: Readiness
     keys: KeyRing | None
     key_checks: BoundedPool
@@ -67,13 +69,14 @@ def workplace_of(settings: Settings) -> Workplace:
     return Workplace(access, Registry(settings.tracking_uri, settings.artifacts))
 
 
-def assemble(jobs: Jobs, settings: Settings) -> Services:
+def assemble(dispatcher: Dispatching, settings: Settings) -> Services:
     """The services over a dispatcher and the settings' registry.
 
     Data checks, the registry and key checks have pools of their own: none can starve the others.
     """
     workplace = workplace_of(settings)
-    jobs = LinkedJobs(jobs, settings)
+    jobs = LinkedJobs(dispatcher, settings)
+    webhooks = WebhookService(dispatcher, settings)
     data_checks = BoundedPool("data-checks", max_threads=2)
     registry_calls = BoundedPool("registry", max_threads=4)
     key_checks = BoundedPool("key-checks", max_threads=1, max_waiting=16)
@@ -81,7 +84,8 @@ def assemble(jobs: Jobs, settings: Settings) -> Services:
         jobs=jobs,
         train=TrainService(jobs, workplace, data_checks, plan_limit_mb=settings.plan_limit_mb),
         evaluate=EvaluateService(jobs, workplace, registry_calls),
-        models=ModelService(workplace.registry, registry_calls),
+        models=ModelService(workplace.registry, registry_calls, webhooks.announce),
+        webhooks=webhooks,
         readiness=Readiness(jobs, workplace.registry, registry_calls),
         keys=KeyRing(settings.api_keys_file) if settings.api_keys_file else None,
         key_checks=key_checks,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Protocol
 
+from ray_app.jobs.webhooks import EventName
 from ray_app.services.pool import BoundedPool
 from training.errors import ConflictError, NotFoundError
 from training.evaluation.report import Report
@@ -14,6 +16,14 @@ from training.registry.files import REPORT_JSON
 from training.registry.model import CHAMPION, AuditLog, ModelInfo, ModelPage, VersionInfo
 from training.registry.versus import VersionComparison
 
+
+class Announce(Protocol):
+    """Tells the webhooks of something that was done."""
+
+    async def __call__(self, kind: EventName, model: str, version: str, *, by: str, reason: str) -> None:
+        """See WebhookService.announce."""
+
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
 
@@ -21,9 +31,10 @@ _VERSION = re.compile(r"[1-9][0-9]{0,17}")
 class ModelService:
     """The registry for the event loop: each call runs in a bounded pool of threads."""
 
-    def __init__(self, registry: Registry, pool: BoundedPool) -> None:
+    def __init__(self, registry: Registry, pool: BoundedPool, announce: Announce) -> None:
         self._registry = registry
         self._pool = pool
+        self._announce = announce
 
     async def connect(self) -> None:
         """Opens the registry, so that the first request does not wait for it."""
@@ -71,12 +82,15 @@ class ModelService:
         _known_version(_known_name(name), version)
         seen = None if force else await self._pool.run(self._check_gate, name, version)
         await self._pool.run(self._registry.promote, name, version, reason=reason, by=by, seen=seen)
+        await self._announce("version.promoted", name, version, by=by, reason=reason)
         return await self.model(name)
 
     async def rollback(self, name: str, *, reason: str, by: str) -> ModelInfo:
         """Makes the previous champion the champion again and answers the model."""
         await self._pool.run(self._registry.rollback, _known_name(name), reason=reason, by=by)
-        return await self.model(name)
+        model = await self.model(name)
+        await self._announce("version.rolled_back", name, model.aliases[CHAMPION], by=by, reason=reason)
+        return model
 
     async def archive(self, name: str, version: str, *, reason: str, by: str, away: bool) -> VersionInfo:
         """Puts a version away, or takes it back, and answers it.
@@ -87,6 +101,8 @@ class ModelService:
         """
         _known_version(_known_name(name), version)
         await self._pool.run(self._registry.archive, name, version, reason=reason, by=by, away=away)
+        if away:
+            await self._announce("version.archived", name, version, by=by, reason=reason)
         return await self.version(name, version)
 
     async def delete(self, name: str, version: str, *, reason: str, by: str) -> None:
@@ -98,6 +114,7 @@ class ModelService:
         """
         _known_version(_known_name(name), version)
         await self._pool.run(self._registry.delete, name, version, reason=reason, by=by)
+        await self._announce("version.deleted", name, version, by=by, reason=reason)
 
     async def audit(self, name: str) -> AuditLog:
         """What was done to the versions of a model."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ray_app.jobs.model import FieldProblem, Job, JobError
 from ray_app.services.assembly import workplace_of
+from training.bundle_file import unpack
 from training.errors import ErrorDetails, TrainingError
 from training.events import SilentObserver
 from training.pipeline import evaluate_model, run
@@ -20,6 +23,19 @@ MODELS = "/api/v1/models"
 @pytest.fixture
 def working(api: Any) -> Any:
     """The API, with jobs that are done as soon as they are submitted, by the real pipeline in this process."""
+    return at_work(api)
+
+
+@pytest.fixture
+def working_with_webhooks(make_api: Any, tmp_path: Path) -> Any:
+    """The same, with one receiver on the operator's list."""
+    hook = {"id": "risk", "url": "https://risk.example/hook?token=x", "secret": "s" * 16, "models": ["heard"]}
+    (tmp_path / "webhooks.yaml").write_text(json.dumps({"webhooks": [hook]}))
+    return at_work(make_api(webhooks_file=tmp_path / "webhooks.yaml"))
+
+
+def at_work(api: Any) -> Any:
+    """Lets jobs be done as soon as they are submitted."""
 
     def do(job: Job) -> None:
         attempt = api.store.assign_attempt(job.id)
@@ -257,3 +273,39 @@ def test_an_evaluation_that_cannot_work(api: Any, change: dict[str, Any], status
     assert answer.status_code == status, answer.text
     if field is not None:
         assert field in [error["field"] for error in answer.json()["errors"]]
+
+
+def test_what_people_do_is_announced_and_dead_letters_are_replayed(
+    working_with_webhooks: Any, spec: dict[str, Any]
+) -> None:
+    api = working_with_webhooks
+    trained(api, spec, name="heard")
+    trained(api, spec, name="heard", promotion={"policy": "never"})
+    api.post(f"{MODELS}/heard/versions/2/promote", json={"force": True, "reason": "asked"})
+    api.post(f"{MODELS}/heard/rollback", json={"reason": "back"})
+    shown = api.get("/api/v1/webhooks").json()["items"]
+    assert shown == [{"id": "risk", "url": "https://risk.example/hook", "events": None, "models": ["heard"]}]
+    found = api.get("/api/v1/webhooks/deliveries").json()["items"]
+    assert [(one["event"]["type"], one["event"]["version"], one["status"]) for one in found] == [
+        ("version.rolled_back", "1", "PENDING"), ("version.promoted", "2", "PENDING"),
+    ]  # fmt: skip
+    assert found[1]["event"]["data"] == {"by": "local", "reason": "asked"}
+    assert found[1]["event"]["links"]["bundle"].endswith("/api/v1/models/heard/versions/2/bundle")
+    path = f"/api/v1/webhooks/deliveries/{found[0]['id']}/replay"
+    assert api.post(path).status_code == 409
+    (delivery,) = [one for one in api.store.webhooks.page(None) if one.id == found[0]["id"]]
+    api.store.webhooks.failed(delivery, "down", None)
+    dead = api.get("/api/v1/webhooks/deliveries?status=DEAD").json()["items"]
+    assert [(one["id"], one["last_error"]) for one in dead] == [(found[0]["id"], "down")]
+    assert api.post(path).status_code == 202
+    assert api.post("/api/v1/webhooks/deliveries/whd_x/replay").status_code == 404
+
+
+def test_a_bundle_is_sent_with_its_digest(working: Any, spec: dict[str, Any], tmp_path: Path) -> None:
+    trained(working, spec, name="sent")
+    answer = working.get(f"{MODELS}/sent/versions/1/bundle")
+    assert answer.headers["content-type"] == "application/zip"
+    (tmp_path / "b.zip").write_bytes(answer.content)
+    manifest = unpack(tmp_path / "b.zip", tmp_path / "b", answer.headers["etag"].strip('"'))
+    assert manifest["name"] == "sent"
+    assert working.get(f"{MODELS}/sent/versions/2/bundle").status_code == 404
