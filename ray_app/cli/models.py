@@ -18,6 +18,7 @@ def evaluate(
     version: Annotated[str | None, typer.Option(help="Default: the champion.")] = None,
     alias: Annotated[str | None, typer.Option(help="Instead of a version.")] = None,
     slices: Annotated[list[str] | None, typer.Option("--slice", help="Also for each value of this column.")] = None,
+    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Instead of the model's own.")] = None,
     bootstrap_samples: Annotated[int, typer.Option(min=0, help="0 gives no intervals.")] = 1000,
     url: Url = None,
     as_json: AsJson = False,
@@ -37,6 +38,7 @@ def evaluate(
         "data": {"source": {"type": "file", "uri": data}},
         "slices": slices or [],
         "bootstrap_samples": bootstrap_samples,
+        "threshold": threshold,
     }
     with connect(url) as client:
         answer = client.evaluate(spec)
