@@ -69,9 +69,9 @@ def accepted(job: Job) -> Response:
 
 def documented(body: type[BaseModel], *errors: int, success: int = 200) -> dict[int | str, dict[str, Any]]:
     """What an endpoint answers, for the OpenAPI document; the bodies of errors are added there."""
-    return {success: {"model": body}, **errors_documented(*errors)}
+    return {success: {"model": body}, **problems(*errors)}
 
 
-def errors_documented(*errors: int) -> dict[int | str, dict[str, Any]]:
-    """The errors of an endpoint, and those that every one may answer."""
-    return {status: {"description": ""} for status in sorted({*errors, 401, 403, 503})}
+def problems(*errors: int) -> dict[int | str, dict[str, Any]]:
+    """The errors of an endpoint, with those that every endpoint may answer."""
+    return {status: {"description": ""} for status in sorted({*errors, 400, 401, 403, 503})}

@@ -149,6 +149,19 @@ class MtsClient:
         """Submits the spec of a failed or cancelled job anew."""
         return Job.model_validate_json(self._transport.send("POST", f"/jobs/{segment(job_id)}/retry").content)
 
+    def job_data(self, job_id: str) -> dict[str, Any]:
+        """The profile of every column of the job's data, and what the checks found."""
+        report: dict[str, Any] = self._transport.send("GET", f"/jobs/{segment(job_id)}/data").json()
+        return report
+
+    def reproduce(self, job_id: str, *, idempotency_key: str | None = None) -> Job:
+        """Trains again from the job's snapshot; the new job's result states the difference in each metric."""
+        response = self._transport.send(
+            "POST", f"/jobs/{segment(job_id)}/reproduce", idempotent=True,
+            headers={"Idempotency-Key": idempotency_key or uuid.uuid4().hex},
+        )  # fmt: skip
+        return Job.model_validate_json(response.content)
+
     def evaluate(
         self,
         spec: Mapping[str, Any] | EvaluateSpec,

@@ -36,6 +36,10 @@ class LinkedJobs:
         page = await self._jobs.list(query)
         return page.model_copy(update={"items": [self._linked(job) for job in page.items]})
 
+    async def active(self, tag: str) -> int:
+        """See the port."""
+        return await self._jobs.active(tag)
+
     async def cancel(self, job_id: str) -> Job:
         """See the port."""
         return self._linked(await self._jobs.cancel(job_id))

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from ray_app.jobs.webhooks import EventName
+from ray_app.services.cursors import registry_cursor
 from ray_app.services.pool import BoundedPool
 from training.errors import ConflictError, NotFoundError
 from training.evaluation.report import Report
@@ -42,7 +43,7 @@ class ModelService:
 
     async def page(self, *, limit: int, cursor: str | None) -> ModelPage:
         """Models with their newest version."""
-        return await self._pool.run(self._registry.models, limit, cursor)
+        return await self._pool.run(self._registry.models, limit, registry_cursor(cursor))
 
     async def model(self, name: str) -> ModelInfo:
         """A model with all its versions."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import xgboost as xgb
 
 from training.evaluation.contributions import Contributions, by_raw_column
 from training.evaluation.statistic import FloatArray
+from training.mts_scoring.calibrated_predictor import CalibratedPredictor
 from training.mts_scoring.predictor import Predictor
 from training.mts_scoring.sklearn_predictor import SklearnPredictor, estimator_input
 from training.mts_scoring.xgboost_predictor import XGBoostPredictor
@@ -24,6 +26,10 @@ MIN_ROWS = 50
 
 def explain_trees(predictor: Predictor, frame: pd.DataFrame) -> Contributions | None:
     """Contributions of the rows; None for a predictor that is no tree ensemble, or that TreeSHAP cannot read."""
+    if isinstance(predictor, CalibratedPredictor):
+        # the correction moves all probabilities by one rising curve, so that what matters is the same without it
+        inner = explain_trees(predictor.inner, frame)
+        return None if inner is None else replace(inner, unit=f"{inner.unit}, before the probabilities are corrected")
     if isinstance(predictor, XGBoostPredictor):
         return _booster(predictor, frame)
     if isinstance(predictor, SklearnPredictor) and type(predictor.estimator).__name__ in FORESTS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from training.monitoring.profile import PROFILE_FILE, build_profile
 from training.mts_scoring.model import ScoringModel
 from training.pipeline.assess import Assessment
 from training.pipeline.job import Job
@@ -32,9 +33,16 @@ def register(
         model,
         sample=parts.test.frame.head(SAMPLE_ROWS),
         metrics=assessment.metrics,
-        lineage={"data_sha256": checked.dataset.sha256, "data_uri": checked.dataset.uri},
+        lineage={
+            "data_sha256": checked.dataset.sha256,
+            "data_uri": checked.dataset.uri,
+            "data_snapshot": checked.dataset.snapshot,
+        },
         row_hashes=checked.hashes[fitted_on],
         verdict=verdict,
-        files=version_files(report, checked, parts, model, assessment),
+        files={
+            **version_files(report, checked, parts, model, assessment),
+            PROFILE_FILE: build_profile(model, parts.test.frame, parts.test.target).dumped(),
+        },
     )
     return version, gate.apply(registry, version)

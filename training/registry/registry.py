@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -145,6 +146,16 @@ class Registry:
             NotFoundError: the version was not made by this service.
         """
         return write_bundle(info, folder)
+
+    def training_spec(self, info: VersionInfo) -> dict[str, Any] | None:
+        """The spec of the job that made the version; None where it was not made by this service."""
+        return versions.training_spec(info)
+
+    def tag_version(self, info: VersionInfo, key: str, value: str) -> None:
+        """Writes a tag of the version."""
+        client = store.connect(self.tracking_uri)
+        with translated(f"tagging {info.uri}"):
+            client.set_model_version_tag(info.name, info.version, key, value)
 
     def models(self, limit: int = 50, cursor: str | None = None) -> ModelPage:
         """A page of models by name, each with its newest version.

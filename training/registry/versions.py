@@ -7,6 +7,7 @@ import json
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,6 +38,7 @@ from training.result import GateVerdict, Interval
 
 MODEL_FOLDER = "model"
 ROWS_FOLDER, ROWS_FILE = "rows", "seen.npy"
+SPEC_FILE = "spec.json"
 MAX_NAMES = 1000
 
 
@@ -159,6 +161,19 @@ def read_file(info: VersionInfo, path: str) -> bytes:
     root = info.source.removesuffix(f"/{MODEL_FOLDER}")
     with tempfile.TemporaryDirectory(prefix="mts-read-") as folder, translated(f"reading {path} of {info.uri}"):
         return Path(download_artifacts(artifact_uri=f"{root}/{path}", dst_path=folder)).read_bytes()
+
+
+def training_spec(info: VersionInfo) -> dict[str, Any] | None:
+    """The spec of the job that made the version; None where none was recorded.
+
+    Raises:
+        UnavailableError: the artifact store is away.
+    """
+    try:
+        spec: dict[str, Any] = json.loads(read_file(info, SPEC_FILE))
+    except NotFoundError:
+        return None
+    return spec
 
 
 def model(client: MlflowClient, name: str) -> ModelInfo:

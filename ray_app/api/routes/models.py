@@ -11,7 +11,7 @@ from ray_app.api.body import read_body
 from ray_app.api.context import Use
 from ray_app.api.openapi import request_body
 from ray_app.api.parameters import Cursor, Limit, VersionOrAlias, known_parameters
-from ray_app.api.responses import API, archive_response, documented, errors_documented, json_response, report_response
+from ray_app.api.responses import API, archive_response, documented, json_response, problems, report_response
 from ray_app.api.schemas.models import (
     ARCHIVE_EXAMPLES,
     PROMOTE_EXAMPLES,
@@ -70,7 +70,7 @@ async def get_report(name: str, version: str, request: Request, services: Use) -
     response_model=None,
     responses={
         200: {"content": {"application/zip": {}}, "description": "The archive; its digest is the ETag."},
-        **errors_documented(404, 429),
+        **problems(404, 429),
     },
 )
 async def get_bundle(name: str, version: str, services: Use) -> Response:
@@ -142,7 +142,7 @@ async def archive(name: str, version: str, request: Request, services: Use, call
 @router.delete(
     "/{name}/versions/{version}",
     response_model=None,
-    responses={204: {"description": "Deleted."}, **errors_documented(404, 409, 429)},
+    responses={204: {"description": "Deleted."}, **problems(404, 409, 429)},
 )
 async def delete_version(
     name: str, version: str, services: Use, caller: Trainer, reason: Annotated[str, Query(max_length=2000)] = ""

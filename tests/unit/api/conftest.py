@@ -88,7 +88,7 @@ def make_api(
         )
         jobs = StoreJobs(sqlite_url)
         jobs.webhooks = WebhookList(chosen.webhooks_file)
-        app = create_app(assemble(jobs, chosen), chosen)
+        app = create_app(assemble(jobs, chosen, pools=jobs.pools), chosen)
         made.append(Api(app, jobs, data, portal, chosen))
         return made[-1]
 

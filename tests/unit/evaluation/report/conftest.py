@@ -14,6 +14,7 @@ from training.data import DataAccess, load
 from training.evaluation import evaluate, evaluate_slices
 from training.evaluation.report import Report, ReportInputs, build_report
 from training.models import FitContext, FitData, family_of
+from training.models.calibration import with_held_out
 from training.mts_scoring.model import ScoringModel
 from training.pipeline.assess import scoring_model
 from training.pipeline.prepare import Checked, Parts, check, partition
@@ -51,10 +52,9 @@ def fit(frame: pd.DataFrame, model: dict[str, object], **parts: object) -> Fitte
     spec = parse_spec(TrainSpec, raw)
     checked = check(load(spec.data.source, DataAccess(roots=(), base=Path())), spec)
     sides = partition(checked, spec)
-    fitted = family_of(spec.model).fit(
-        spec.model, FitData(checked.schema, sides.train, sides.validation), FitContext(seed=0)
-    )
-    return Fitted(spec, checked, sides, scoring_model(spec, checked, sides, fitted))
+    data = FitData(checked.schema, sides.train, sides.validation)
+    fitted = with_held_out(family_of(spec.model).fit(spec.model, data, FitContext(seed=0)), data)
+    return Fitted(spec, checked, sides, scoring_model(spec, checked, fitted, None))
 
 
 def table(rows: int = 600, seed: int = 0, classes: tuple[str, ...] | None = ("no", "yes")) -> pd.DataFrame:
