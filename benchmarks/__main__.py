@@ -7,6 +7,7 @@ import sys
 from benchmarks import (
     data,
     distributed,
+    evaluation,
     first_line,
     long_fit,
     reads,
@@ -23,6 +24,7 @@ BENCHMARKS = {
     "tuning": tuning.rows,
     "distributed": distributed.rows,
     "data": data.rows,
+    "evaluation": evaluation.rows,
 }
 
 if __name__ == "__main__":

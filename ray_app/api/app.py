@@ -23,6 +23,7 @@ from ray_app.api.routes import (
     models,
     train,
     trials,
+    webhooks,
 )
 from ray_app.api.telemetry import HttpMetrics
 from ray_app.services.assembly import Services
@@ -37,6 +38,7 @@ ROUTERS = (
     evaluate.router,
     models.router,
     active_learning.router,
+    webhooks.router,
     health.router,
     metrics.router,
     docs.router,

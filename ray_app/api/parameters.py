@@ -18,6 +18,7 @@ WaitS = Annotated[
 ]
 Limit = Annotated[int, Query(ge=1, le=200)]
 Cursor = Annotated[str | None, Query(max_length=500, description="`next_cursor` of the page before.")]
+VersionOrAlias = Annotated[str, Query(min_length=1, max_length=100, description="A version's number, or an alias.")]
 IdempotencyKey = Annotated[
     str | None,
     Header(

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
-from starlette.responses import HTMLResponse, Response
+from starlette.background import BackgroundTask
+from starlette.responses import FileResponse, HTMLResponse, Response
 
 from ray_app.jobs.model import Job
 from training.evaluation.report import Report, render_page
@@ -27,6 +30,20 @@ def report_response(report: Report, status: Mapping[str, str], *, accept: str) -
     if not _prefers_html(accept):
         return json_response(report, headers=vary)
     return HTMLResponse(render_page(report, status), headers={**vary, "Content-Security-Policy": CSP})
+
+
+async def archive_response(write: Callable[[Path], Awaitable[tuple[Path, str]]]) -> Response:
+    """An archive that `write` makes in a folder of its own, which goes away when the archive is sent."""
+    folder = tempfile.TemporaryDirectory(prefix="mts-bundle-")
+    try:
+        path, digest = await write(Path(folder.name))
+    except BaseException:
+        folder.cleanup()
+        raise
+    return FileResponse(
+        path, media_type="application/zip", filename=path.name, headers={"ETag": f'"{digest}"'},
+        background=BackgroundTask(folder.cleanup),
+    )  # fmt: skip
 
 
 def _prefers_html(accept: str) -> bool:

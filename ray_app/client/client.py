@@ -16,11 +16,13 @@ from ray_app.client import streams
 from ray_app.client.transport import TIMEOUT_S, Transport, segment
 from ray_app.client.types import ModelDetails, ModelVersion
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobStatus
+from training.bundle_file import check_archive
 from training.result import EvaluationResult, TrialRow
 from training.spec import EvaluateSpec, TrainSpec
 
 LONG_POLL_S = 30.0
 PAGE_SIZE = 100
+BUNDLE_TIMEOUT_S = 300.0
 
 Spec = Mapping[str, Any] | TrainSpec
 
@@ -250,6 +252,41 @@ class MtsClient:
         """Makes the previous champion the champion again."""
         response = self._transport.send("POST", f"/models/{segment(name)}/rollback", body={"reason": reason})
         return ModelDetails.model_validate_json(response.content)
+
+    def bundle(self, name: str, version: str | int, folder: Path) -> Path:
+        """Downloads the hand-off archive of a version into a folder, and checks it.
+
+        Raises:
+            BundleError: what came is not what was sent.
+        """
+        path = f"/models/{segment(name)}/versions/{segment(version)}/bundle"
+        response = self._transport.send("GET", path, timeout_s=BUNDLE_TIMEOUT_S)
+        archive = folder / f"{name}-{version}.zip"
+        archive.write_bytes(response.content)
+        check_archive(archive, response.headers["ETag"].strip('"'))
+        return archive
+
+    def compare(self, name: str, a: str | int, b: str | int) -> dict[str, Any]:
+        """Version b against version a, each by number or alias."""
+        response = self._transport.send("GET", f"/models/{segment(name)}/compare", params={"a": str(a), "b": str(b)})
+        comparison: dict[str, Any] = response.json()
+        return comparison
+
+    def audit(self, name: str) -> list[dict[str, Any]]:
+        """Who did what to the versions of a model, newest first."""
+        entries: list[dict[str, Any]] = self._transport.send("GET", f"/models/{segment(name)}/audit").json()["items"]
+        return entries
+
+    def archive(self, name: str, version: str | int, *, reason: str = "", archived: bool = True) -> ModelVersion:
+        """Puts a version away, so that it cannot be promoted; or takes it back."""
+        path = f"/models/{segment(name)}/versions/{segment(version)}/archive"
+        body = {"reason": reason, "archived": archived}
+        return ModelVersion.model_validate_json(self._transport.send("POST", path, body=body).content)
+
+    def delete_version(self, name: str, version: str | int, *, reason: str = "") -> None:
+        """Deletes a version for good; needs the role approver."""
+        path = f"/models/{segment(name)}/versions/{segment(version)}"
+        self._transport.send("DELETE", path, params={"reason": reason or None})
 
 
 def _plain(spec: Mapping[str, Any] | TrainSpec | EvaluateSpec) -> dict[str, Any]:

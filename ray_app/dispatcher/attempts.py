@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,12 +16,21 @@ from ray_app.jobs.logs import JobLogs
 from ray_app.jobs.model import Job, JobStatus
 from ray_app.jobs.retry_policy import Failure, GiveUp, Retry, decide
 from ray_app.jobs.store import JobStore
+from ray_app.jobs.webhooks import WebhookEvent
 from training.errors import UnavailableError
 
 logger = logging.getLogger(__name__)
 
 Listener = Callable[[str, Job | None], None]
 """Hears of every change of a job: its id, and the job where its state has changed; None for mere progress."""
+
+Announced = Sequence[tuple[WebhookEvent, Sequence[str]]]
+Announce = Callable[[str, dict[str, Any]], Announced]
+
+
+def nobody_is_told(job_id: str, result: dict[str, Any]) -> Announced:  # noqa: ARG001  # as Announce has them
+    """Where there are no webhooks."""
+    return ()
 
 
 @dataclass(frozen=True)
@@ -36,6 +45,7 @@ class Attempts:
         changed: hears of every job that has changed.
         clock: monotonic seconds.
         now: the time of day.
+        announce: which webhooks hear of which events of a job that has succeeded.
     """
 
     store: JobStore
@@ -45,6 +55,7 @@ class Attempts:
     changed: Listener
     clock: Callable[[], float]
     now: Callable[[], datetime]
+    announce: Announce = nobody_is_told
 
     def begin(self, job_id: str, attempt: int, where: Whereabouts) -> bool:
         """The process of the attempt asks whether to run."""
@@ -88,7 +99,10 @@ class Attempts:
         self._keep(job_id, attempt, last)
         match outcome:
             case Done(result):
-                job = self.store.succeed(job_id, attempt, _with_queue_time(result, self.store.get(job_id)))
+                told = self.announce(job_id, result)
+                job = self.store.succeed(
+                    job_id, attempt, _with_queue_time(result, self.store.get(job_id)), announced=told
+                )
             case Broken(failure):
                 job = self.failed(job_id, attempt, failure)
             case Stopped():

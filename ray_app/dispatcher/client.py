@@ -18,6 +18,7 @@ from ray_app.dispatcher.actor import DispatcherActor
 from ray_app.dispatcher.pool_client import PoolsClient
 from ray_app.dispatcher.runner import PIPELINE
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobQuery, JobStats, JobStatus, LogChunk
+from ray_app.jobs.webhooks import Delivery, DeliveryStatus, WebhookEvent
 from ray_app.settings import Settings
 from training.errors import ConflictError, TrainingError, UnavailableError
 
@@ -138,6 +139,20 @@ class DispatcherClient:
         """The log from a byte offset."""
         chunk: LogChunk = await self._call("log", job_id, offset=offset, wait_s=wait_s)
         return chunk
+
+    async def publish(self, event: WebhookEvent) -> None:
+        """Stores the event for every receiver that wants it."""
+        await self._call("publish", event)
+
+    async def deliveries(self, status: DeliveryStatus | None, limit: int) -> Sequence[Delivery]:
+        """Deliveries of webhooks, newest first."""
+        found: Sequence[Delivery] = await self._call("deliveries", status, limit)
+        return found
+
+    async def replay(self, delivery_id: str) -> Delivery:
+        """Lets a dead or delivered webhook go out again."""
+        delivery: Delivery = await self._call("replay", delivery_id)
+        return delivery
 
     async def stats(self) -> JobStats:
         """Counts for metrics."""

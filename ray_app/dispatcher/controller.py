@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
-from ray_app.dispatcher.attempts import Attempts, Listener
+from ray_app.dispatcher.attempts import Announce, Attempts, Listener, nobody_is_told
 from ray_app.dispatcher.capacity import Demand, check_schedulable
 from ray_app.dispatcher.cluster import Cluster
 from ray_app.dispatcher.failures import raised
@@ -49,6 +49,7 @@ class Controller:
         logs: what people read of a job.
         release_ahead: jobs handed to the cluster beyond what fits now.
         changed: hears of every change of a job.
+        announce: which webhooks hear of a job that has succeeded.
         clock: monotonic seconds.
         now: the time of day.
     """
@@ -61,6 +62,7 @@ class Controller:
         *,
         release_ahead: int,
         changed: Listener,
+        announce: Announce = nobody_is_told,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = utc_now,
     ) -> None:
@@ -70,7 +72,7 @@ class Controller:
         self._changed = changed
         self._clock = clock
         self.flights = Flights()
-        self.attempts = Attempts(store, cluster, logs, self.flights, self._heard, clock, now)
+        self.attempts = Attempts(store, cluster, logs, self.flights, self._heard, clock, now, announce)
         self._ended: deque[TaskEnd] = deque()
         self._look = True
         self._looked_at = 0.0

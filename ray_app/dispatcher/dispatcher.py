@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
+from ray_app.dispatcher.attempts import Announced
 from ray_app.dispatcher.changes import Changes
 from ray_app.dispatcher.cluster import Cluster
 from ray_app.dispatcher.control_thread import ControlThread
@@ -17,9 +18,13 @@ from ray_app.dispatcher.messages import Outcome, Report, TaskEnd, Whereabouts
 from ray_app.dispatcher.metrics import JobMetrics
 from ray_app.dispatcher.pool_desk import CHANGES, POOL_TAG, PoolDesk, PoolMethod
 from ray_app.dispatcher.reads import Reads
+from ray_app.dispatcher.webhook_sender import SenderThread, WebhookSender
 from ray_app.jobs.logs import JobLogs
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobQuery, JobStats, LogChunk
 from ray_app.jobs.store import JobStore
+from ray_app.jobs.webhooks import Delivery, DeliveryStatus, WebhookEvent
+from ray_app.services.announcements import of_training
+from ray_app.services.webhooks import WebhookList
 from ray_app.settings import Settings
 from training.errors import UnavailableError
 
@@ -51,11 +56,15 @@ class Dispatcher:
         self._reads = Reads()
         self._counts = Counts()
         self._cluster = make_cluster(self._task_ended)
+        self._webhooks = WebhookList(settings.webhooks_file)
+        self._sender: SenderThread | None = None
         self._control = ControlThread(self._make_controller)
 
     def close(self) -> None:
         """Ends the threads; what is stored stays."""
         self._control.close()
+        if self._sender is not None:
+            self._sender.close()
         self._reads.close()
         if self._store is not None:
             self._store.close()
@@ -148,6 +157,26 @@ class Dispatcher:
             "dispatcher": self._control.problem or "ok",
         }
 
+    async def publish(self, event: WebhookEvent) -> None:
+        """Stores the event for every receiver that wants it, and answers only then."""
+        store = await self._opened()
+        await self._reads.alone(lambda: store.webhooks.add(event, self._webhooks.receivers(event)))
+        if self._sender is not None:
+            self._sender.wake()
+
+    async def deliveries(self, status: DeliveryStatus | None, limit: int) -> Sequence[Delivery]:
+        """Deliveries of webhooks, newest first."""
+        store = await self._opened()
+        return await self._reads.alone(lambda: store.webhooks.page(status, limit))
+
+    async def replay(self, delivery_id: str) -> Delivery:
+        """Lets a dead or delivered webhook go out again."""
+        store = await self._opened()
+        delivery = await self._reads.alone(lambda: store.webhooks.replay(delivery_id))
+        if self._sender is not None:
+            self._sender.wake()
+        return delivery
+
     async def pool(self, method: PoolMethod, *arguments: Any, **options: Any) -> Any:
         """What callers ask of pools; see ray_app.jobs.pools.port. Changes go through the desk, one after the other."""
         if method in CHANGES:
@@ -211,16 +240,24 @@ class Dispatcher:
     def _make_controller(self) -> Controller:
         if self._store is None:
             self._store = JobStore(self._settings.store_url)
+            self._sender = SenderThread(WebhookSender(self._store.webhooks, self._webhooks))
         # when the controller is there: a pool may have waited for a job that ended while nobody listened
         self._later(lambda controller: self._desk(controller).reconcile())
         return Controller(
-            self._store, self._cluster, self._logs, release_ahead=self._settings.release_ahead, changed=self._changed
-        )
+            self._store, self._cluster, self._logs, release_ahead=self._settings.release_ahead, changed=self._changed,
+            announce=self._announce,
+        )  # fmt: skip
+
+    def _announce(self, job_id: str, result: dict[str, Any]) -> Announced:
+        events = of_training(job_id, result, self._settings.service_url) if "run_id" in result else []
+        return [(event, self._webhooks.receivers(event)) for event in events]
 
     def _changed(self, job_id: str, job: Job | None) -> None:
         if job is not None:
             self._metrics.changed(job)
             self._changes.announce(_state_of(job_id))
+            if job.status.final and self._sender is not None:
+                self._sender.wake()
             if job.status.final and POOL_TAG in job.tags:
                 self._later(lambda controller: self._desk(controller).job_over(job))
         self._changes.announce(job_id)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobQuery, JobStats, LogChunk
+from ray_app.jobs.webhooks import Delivery, DeliveryStatus, WebhookEvent
 
 
 class Jobs(Protocol):
@@ -68,3 +69,28 @@ class Jobs(Protocol):
 
     async def health(self) -> dict[str, str]:
         """What the dispatcher depends on: {"store": "ok", "cluster": "ok"} or the reason that it is not."""
+
+
+class Outbox(Protocol):
+    """Webhooks on their way. Every method may be called from many coroutines at once.
+
+    Each raises `training.errors.UnavailableError` when the dispatcher cannot be reached.
+    """
+
+    async def publish(self, event: WebhookEvent) -> None:
+        """Stores the event for every receiver that wants it, and answers only then."""
+
+    async def deliveries(self, status: DeliveryStatus | None, limit: int) -> Sequence[Delivery]:
+        """Deliveries, newest first."""
+
+    async def replay(self, delivery_id: str) -> Delivery:
+        """Lets a dead or delivered one go out again.
+
+        Raises:
+            NotFoundError: no such delivery.
+            ConflictError: it is on its way.
+        """
+
+
+class Dispatching(Jobs, Outbox, Protocol):
+    """All that the dispatcher does for the API."""

@@ -18,6 +18,7 @@ from ray_app.jobs.life import FailureBudget, FailureCounts, Life
 from ray_app.jobs.migrate import migrate, schema_version
 from ray_app.jobs.model import Job, JobError, JobEvent, JobKind, JobPage, JobQuery, Progress
 from ray_app.jobs.pools.store import PoolStore
+from ray_app.jobs.webhooks import WebhookEvent, WebhookStore, add_deliveries
 
 DEFAULT_EVENT_LIMIT = 1000
 
@@ -53,6 +54,7 @@ class JobStore:
         self._clock = clock
         self._ids = IdFactory()
         self._database = Database(url)
+        self.webhooks = WebhookStore(self._database, clock)
         try:
             migrate(self._database)
         except BaseException:
@@ -195,10 +197,14 @@ class JobStore:
         return self._apply(job_id, happenings.Reported(attempt, progress, links), events=events) is not None
 
     def succeed(
-        self, job_id: str, attempt: int, result: dict[str, Any], links: dict[str, str] | None = None
-    ) -> Job | None:
-        """The running attempt has done the job. It counts also where somebody asked it to stop a moment ago."""
-        return self._reported_job(job_id, happenings.Succeeded(attempt, result, links or {}))
+        self, job_id: str, attempt: int, result: dict[str, Any], links: dict[str, str] | None = None,
+        announced: Sequence[tuple[WebhookEvent, Sequence[str]]] = (),
+    ) -> Job | None:  # fmt: skip
+        """The running attempt has done the job. It counts also where somebody asked it to stop a moment ago.
+
+        `announced`: events with the webhooks that are to hear of them, stored in the same transaction.
+        """
+        return self._reported_job(job_id, happenings.Succeeded(attempt, result, links or {}), announced)
 
     # figures
 
@@ -228,11 +234,15 @@ class JobStore:
             raise AssertionError(f"{type(happening).__name__} carries no attempt and cannot be fenced out")
         return job
 
-    def _reported_job(self, job_id: str, happening: Happening) -> Job | None:
+    def _reported_job(
+        self, job_id: str, happening: Happening, announced: Sequence[tuple[WebhookEvent, Sequence[str]]] = ()
+    ) -> Job | None:
         now = self._clock()
 
         def change(connection: Connection) -> Job | None:
             after = writes.apply(connection, job_id, happening, now)
+            for event, webhooks in announced if after is not None else ():
+                add_deliveries(connection, event, webhooks, now)
             return None if after is None else queries.get_job(connection, job_id)
 
         return self._database.write(change, repeatable=isinstance(happening, happenings.REPEATABLE))

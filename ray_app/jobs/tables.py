@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     Table,
     TypeDecorator,
+    UniqueConstraint,
     text,
 )
 from sqlalchemy.engine import Dialect
@@ -124,4 +125,23 @@ job_events = Table(
     Column("time", UtcDateTime, nullable=False),
     Column("data", _Json, nullable=False),
     sqlite_with_rowid=False,
+)
+
+webhook_deliveries = Table(
+    "webhook_deliveries",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("event_id", String(100), nullable=False),
+    Column("event_type", String(40), nullable=False),
+    Column("webhook", String(64), nullable=False),
+    Column("body", _Json, nullable=False),
+    Column("status", String(10), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("next_at", UtcDateTime, nullable=False),
+    Column("finished_at", UtcDateTime),
+    Column("last_error", String(300)),
+    # an event that is told twice, as after a crash, is delivered once
+    UniqueConstraint("event_id", "webhook"),
+    Index(None, "status", "next_at"),
 )

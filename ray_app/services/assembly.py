@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from ray_app.jobs.pools.port import Pools
-from ray_app.jobs.port import Jobs
+from ray_app.jobs.port import Dispatching, Jobs
 from ray_app.services.active_learning import PoolService
 from ray_app.services.audit import AuditLog
 from ray_app.services.datasets import DatasetService
+from ray_app.services.deliveries import WebhookService
 from ray_app.services.evaluate import EvaluateService
 from ray_app.services.job_data import JobDataService
 from ray_app.services.keys import KeyRing
@@ -55,6 +56,7 @@ class Services:
     datasets: DatasetService
     models: ModelService
     trials: TrialService
+    webhooks: WebhookService
     active_learning: PoolService
     readiness: Readiness
     quotas: Quotas
@@ -93,13 +95,14 @@ def _oidc(settings: Settings) -> OidcVerifier | None:
     return OidcVerifier(checked_address(settings.oidc_issuer), settings.oidc_audience, settings.oidc_role_claim)
 
 
-def assemble(jobs: Jobs, settings: Settings, *, pools: Pools) -> Services:
+def assemble(dispatcher: Dispatching, settings: Settings, *, pools: Pools) -> Services:
     """The services over a dispatcher and the settings' registry.
 
     Data checks, the registry and key checks have pools of their own: none can starve the others.
     """
     workplace = workplace_of(settings)
-    jobs = LinkedJobs(jobs, settings)
+    jobs = LinkedJobs(dispatcher, settings)
+    webhooks = WebhookService(dispatcher, settings)
     data_checks = BoundedPool("data-checks", max_threads=2)
     registry_calls = BoundedPool("registry", max_threads=4)
     key_checks = BoundedPool("key-checks", max_threads=1, max_waiting=16)
@@ -107,10 +110,11 @@ def assemble(jobs: Jobs, settings: Settings, *, pools: Pools) -> Services:
         jobs=jobs,
         train=TrainService(jobs, workplace, data_checks, plan_limit_mb=settings.plan_limit_mb),
         evaluate=EvaluateService(jobs, workplace, registry_calls),
+        models=ModelService(workplace.registry, registry_calls, webhooks.announce),
+        webhooks=webhooks,
         reproduce=ReproduceService(jobs, workplace, registry_calls),
         job_data=JobDataService(jobs, settings.artifacts, registry_calls),
         datasets=DatasetService(settings.artifacts, registry_calls),
-        models=ModelService(workplace.registry, registry_calls),
         trials=TrialService(jobs, workplace.registry, registry_calls),
         active_learning=PoolService(
             pools,

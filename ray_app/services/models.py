@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from typing import Protocol
 
+from ray_app.jobs.webhooks import EventName
 from ray_app.services.cursors import registry_cursor
 from ray_app.services.pool import BoundedPool
 from training.errors import ConflictError, NotFoundError
 from training.evaluation.report import Report
 from training.registry import Registry
+from training.registry.aliases import Seen
 from training.registry.files import REPORT_JSON
-from training.registry.model import CHAMPION, ModelInfo, ModelPage, VersionInfo
+from training.registry.model import CHAMPION, AuditLog, ModelInfo, ModelPage, VersionInfo
+from training.registry.versus import VersionComparison
+
+
+class Announce(Protocol):
+    """Tells the webhooks of something that was done."""
+
+    async def __call__(self, kind: EventName, model: str, version: str, *, by: str, reason: str) -> None:
+        """See WebhookService.announce."""
+
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 _VERSION = re.compile(r"[1-9][0-9]{0,17}")
@@ -19,9 +32,10 @@ _VERSION = re.compile(r"[1-9][0-9]{0,17}")
 class ModelService:
     """The registry for the event loop: each call runs in a bounded pool of threads."""
 
-    def __init__(self, registry: Registry, pool: BoundedPool) -> None:
+    def __init__(self, registry: Registry, pool: BoundedPool, announce: Announce) -> None:
         self._registry = registry
         self._pool = pool
+        self._announce = announce
 
     async def connect(self) -> None:
         """Opens the registry, so that the first request does not wait for it."""
@@ -50,6 +64,15 @@ class ModelService:
         status = {"version": info.version, "aliases": ", ".join(info.aliases) or "none"}
         return Report.model_validate_json(content).model_copy(update={"version": info.version}), status
 
+    async def bundle(self, name: str, version: str, folder: Path) -> tuple[Path, str]:
+        """Writes the hand-off archive of a version into a folder; answers its path and digest.
+
+        Raises:
+            NotFoundError: no such model or version, or it was not made by this service.
+        """
+        info = await self.version(name, version)
+        return await self._pool.run(self._registry.bundle, info, folder)
+
     async def promote(self, name: str, version: str, *, reason: str, force: bool, by: str) -> ModelInfo:
         """Makes the version the champion and answers the model.
 
@@ -58,23 +81,66 @@ class ModelService:
             ConflictError: it is the champion already, or the gate does not let it pass and it is not forced.
         """
         _known_version(_known_name(name), version)
-        if not force:
-            await self._pool.run(self._check_gate, name, version)
-        await self._pool.run(self._registry.promote, name, version, reason=reason, by=by)
+        seen = None if force else await self._pool.run(self._check_gate, name, version)
+        await self._pool.run(self._registry.promote, name, version, reason=reason, by=by, seen=seen)
+        await self._announce("version.promoted", name, version, by=by, reason=reason)
         return await self.model(name)
 
     async def rollback(self, name: str, *, reason: str, by: str) -> ModelInfo:
         """Makes the previous champion the champion again and answers the model."""
         await self._pool.run(self._registry.rollback, _known_name(name), reason=reason, by=by)
-        return await self.model(name)
+        model = await self.model(name)
+        await self._announce("version.rolled_back", name, model.aliases[CHAMPION], by=by, reason=reason)
+        return model
 
-    def _check_gate(self, name: str, version: str) -> None:
+    async def archive(self, name: str, version: str, *, reason: str, by: str, away: bool) -> VersionInfo:
+        """Puts a version away, or takes it back, and answers it.
+
+        Raises:
+            NotFoundError: no such model or version.
+            ConflictError: an alias points at it.
+        """
+        _known_version(_known_name(name), version)
+        await self._pool.run(self._registry.archive, name, version, reason=reason, by=by, away=away)
+        if away:
+            await self._announce("version.archived", name, version, by=by, reason=reason)
+        return await self.version(name, version)
+
+    async def delete(self, name: str, version: str, *, reason: str, by: str) -> None:
+        """Deletes a version for good.
+
+        Raises:
+            NotFoundError: no such model or version.
+            ConflictError: an alias points at it.
+        """
+        _known_version(_known_name(name), version)
+        await self._pool.run(self._registry.delete, name, version, reason=reason, by=by)
+        await self._announce("version.deleted", name, version, by=by, reason=reason)
+
+    async def audit(self, name: str) -> AuditLog:
+        """What was done to the versions of a model."""
+        return await self._pool.run(self._registry.audit, _known_name(name))
+
+    async def compare(self, name: str, a: str, b: str) -> VersionComparison:
+        """Version b against version a; either may be an alias."""
+        one, two = await self._numbered(name, a), await self._numbered(name, b)
+        return await self._pool.run(self._registry.compare, name, one, two)
+
+    async def _numbered(self, name: str, wanted: str) -> str:
+        if _VERSION.fullmatch(wanted):
+            return wanted
+        return (await self._pool.run(self._registry.resolve, _known_name(name), alias=wanted)).version
+
+    def _check_gate(self, name: str, version: str) -> Seen:
         """The gate compared the version with one champion; what it said counts as long as that is the champion."""
         champion = self._registry.model(name).aliases.get(CHAMPION)
         info = self._registry.version(name, version)
-        if champion is None or champion == version:
-            return
         hint = "An approver can promote it with force and a reason."
+        if info.gate is not None and info.gate.failed_checks:
+            failed = "; ".join(info.gate.failed_checks)
+            raise ConflictError(f"version {version} of {name} failed its checks: {failed}", hint=hint)
+        if champion is None or champion == version:
+            return Seen(champion)
         if info.gate is None:
             raise ConflictError(f"version {version} of {name} was never compared with a champion", hint=hint)
         if info.gate.decision != "promote":
@@ -82,6 +148,7 @@ class ModelService:
             raise ConflictError(f"the gate keeps version {champion} of {name}: {reasons}", hint=hint)
         if (info.gate.champion or {}).get("version") != champion:
             raise ConflictError(f"version {version} of {name} was not compared with version {champion}", hint=hint)
+        return Seen(champion)
 
 
 def _known_name(name: str) -> str:

@@ -18,7 +18,8 @@ ROOMS = {
     "ray.tune": ("training/tuning/",),
     "optuna": ("training/tuning/",),
     "ray": ("ray_app/app.py", "ray_app/dispatcher/", "ray_app/local/", "training/distributed/", "training/tuning/"),
-    "mlflow": ("training/registry/", "training/mts_scoring/pyfunc.py"),
+    # bundle_file.py is copied into each bundle, where it scores the golden rows
+    "mlflow": ("training/registry/", "training/mts_scoring/pyfunc.py", "training/bundle_file.py"),
     # tables belong to the job store; the reader of foreign databases has none, it only runs one SELECT
     "sqlalchemy": ("ray_app/jobs/", "training/data/sql/", "training/data/sources/sql_source.py"),
     "alembic": ("ray_app/jobs/",),

@@ -142,6 +142,48 @@ def test_evaluate_measures_a_version_on_other_rows(workplace: Workplace) -> None
     assert {row.value for row in report.slices} >= {"own", "rent"}
 
 
+def test_a_threshold_of_the_callers_decides(workplace: Workplace) -> None:
+    run(spec_of("german-cut"), workplace, SilentObserver(), job_id="job_cut")
+    raw = {"model": {"name": "german-cut"}, "bootstrap_samples": 0,
+           "data": {"source": {"type": "file", "uri": "examples/data/german_credit.csv"}}}  # fmt: skip
+    default, low = (
+        evaluate_model(parse_spec(EvaluateSpec, raw | extra), workplace, SilentObserver())
+        for extra in ({}, {"threshold": 0.0})
+    )
+    assert (default.threshold, low.threshold) == (0.5, 0.0)
+    assert low.metrics["accuracy"].value == pytest.approx(0.3)  # everybody is decided bad
+    assert low.metrics["roc_auc"] == default.metrics["roc_auc"]
+
+
+def test_only_a_binary_model_takes_a_threshold(workplace: Workplace) -> None:
+    run(spec_of("diabetes-cut"), workplace, SilentObserver(), job_id="job_dcut")
+    data = {"source": {"type": "file", "uri": "examples/data/diabetes.csv"}}
+    spec = parse_spec(EvaluateSpec, {"model": {"name": "diabetes-cut"}, "data": data, "threshold": 0.3})
+    with pytest.raises(SpecError, match="only a binary model"):
+        evaluate_model(spec, workplace, SilentObserver())
+
+
+def test_rows_of_one_class_have_the_metrics_that_are_defined(workplace: Workplace) -> None:
+    run(spec_of("german-one"), workplace, SilentObserver(), job_id="job_one")
+    rows = json.loads(pd.read_csv(EXAMPLES / "german_credit.csv").query("creditability == 'bad'").to_json(
+        orient="records"))  # fmt: skip
+    data = {"source": {"type": "inline", "rows": rows}}
+    spec = parse_spec(EvaluateSpec, {"model": {"name": "german-one"}, "data": data, "bootstrap_samples": 10})
+    report = evaluate_model(spec, workplace, SilentObserver())
+    assert report.metrics["roc_auc"].value is None
+    assert 0 < report.metrics["accuracy"].value < 1
+
+
+def test_labels_that_were_never_seen_are_named(workplace: Workplace) -> None:
+    run(spec_of("german-new"), workplace, SilentObserver(), job_id="job_new")
+    frame = pd.read_csv(EXAMPLES / "german_credit.csv").head(50)
+    frame.loc[3, "creditability"] = "baad"
+    data = {"source": {"type": "inline", "rows": json.loads(frame.to_json(orient="records"))}}
+    spec = parse_spec(EvaluateSpec, {"model": {"name": "german-new"}, "data": data})
+    with pytest.raises(DataError, match="baad; nearest: bad"):
+        evaluate_model(spec, workplace, SilentObserver())
+
+
 def test_rows_without_a_column_of_the_model_are_refused(workplace: Workplace) -> None:
     run(spec_of("german-narrow"), workplace, SilentObserver(), job_id="job_narrow")
     rows = json.loads(pd.read_csv(EXAMPLES / "german_credit.csv").drop(columns="housing").to_json(orient="records"))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from training import evaluation
 from training.data import evaluation_rows, load
-from training.errors import DataError
+from training.errors import DataError, SpecError
 from training.events import Observer, logging_to
 from training.mts_scoring.model import InputError, ScoringModel
 from training.pipeline.workplace import Stopwatch, Workplace
@@ -40,6 +40,7 @@ def evaluate_model(spec: EvaluateSpec, workplace: Workplace, observer: Observer)
                 weight_column=model.extras.get("weight_column"),
             )
             evaluation.check_slices(spec.slices, list(dataset.frame.columns), field="slices")
+            threshold = _threshold(spec, model)
         with watch.phase("evaluate"):
             scores = _scores(model, found.frame)
             resampling: evaluation.ResamplingOptions = {
@@ -47,11 +48,11 @@ def evaluate_model(spec: EvaluateSpec, workplace: Workplace, observer: Observer)
                 "confidence": spec.confidence,
             }
             metrics = evaluation.evaluate(
-                model.task, found.target, scores, found.weight, threshold=model.threshold, **resampling
+                model.task, found.target, scores, found.weight, threshold=threshold, **resampling
             )
             slices = evaluation.evaluate_slices(
                 found.frame, spec.slices, model.task, found.target, scores, found.weight,
-                threshold=model.threshold, **resampling,
+                threshold=threshold, **resampling,
             )  # fmt: skip
     return EvaluationResult(
         model=VersionReference(name=info.name, version=info.version, uri=info.uri),
@@ -60,10 +61,19 @@ def evaluate_model(spec: EvaluateSpec, workplace: Workplace, observer: Observer)
         rows=len(found),
         metrics=metrics,
         slices=slices,
-        threshold=model.threshold,
+        threshold=threshold,
         warnings=list(warnings),
         timings=watch.timings,
     )
+
+
+def _threshold(spec: EvaluateSpec, model: ScoringModel) -> float | None:
+    if spec.threshold is None:
+        return model.threshold
+    if model.task != "binary":
+        reason = f"only a binary model decides by a threshold; this one is for {model.task}"
+        raise SpecError.at("threshold", spec.threshold, reason, hint="Leave it out.")
+    return spec.threshold
 
 
 def _scores(model: ScoringModel, frame: pd.DataFrame) -> Scores:

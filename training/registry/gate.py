@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from training.data.table import Rows
-from training.errors import NotFoundError
+from training.errors import ConflictError, NotFoundError
 from training.evaluation import SMALL_ROWS, primary_metric, slice_labels
 from training.mts_scoring.model import ScoringModel
+from training.registry.aliases import Seen
 from training.registry.comparison import Comparison, HoldOut, compare
 from training.registry.limits import broken, latency_ms, measured
 from training.registry.model import CHAMPION, VersionInfo
@@ -103,15 +104,22 @@ def apply(registry: Registry, version: VersionReference) -> GateVerdict:
     if info.gate is None:
         return GateVerdict(decision="keep", reasons=["the version carries no verdict of the gate"])
     verdict = info.gate
-    if verdict.decision == "keep" or info.history:
+    if info.history:
         return verdict
+    if verdict.decision == "keep":
+        registry.challenge(version.name, version.version)
+        return verdict
+    compared_with = None if verdict.champion is None else str(verdict.champion["version"])
     champion = _champion(registry, version.name)
-    compared_with = None if verdict.champion is None else verdict.champion["version"]
-    if champion is not None and champion.version not in {version.version, compared_with}:
-        late = f"version {champion.version} became the champion while this job ran; compare with it before promoting"
+    if champion is not None and champion.version == version.version:
+        return verdict
+    try:
+        registry.promote(version.name, version.version, reason="; ".join(verdict.reasons), by=ACTOR,
+                         seen=Seen(compared_with))  # fmt: skip
+    except ConflictError as error:
+        registry.challenge(version.name, version.version)
+        late = f"not promoted: {error.message}"
         return verdict.model_copy(update={"decision": "keep", "reasons": [*verdict.reasons, late]})
-    if champion is None or champion.version != version.version:
-        registry.promote(version.name, version.version, reason="; ".join(verdict.reasons), by=ACTOR)
     return verdict
 
 

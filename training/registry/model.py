@@ -12,19 +12,35 @@ from pydantic import Field
 
 from training.result import GateVerdict, Interval, ResultModel
 
-CHAMPION, PREVIOUS = "champion", "previous"
+CHAMPION, PREVIOUS, CHALLENGER = "champion", "previous", "challenger"
+ARCHIVED = "archived"
+"""Tag of a version that was put away."""
+AUDIT = "audit."
+"""What the tags of a model begin with that hold its audit log."""
 
 
 class AliasChange(ResultModel):
-    """That a version became the champion: who did it, when and why."""
+    """Something that was done to a version: by whom, when and why."""
 
     action: str
-    """promote or rollback."""
+    """promote, rollback, archive, restore or delete."""
     by: str
     at: datetime
     reason: str
     replaced: str | None = None
     """The champion before."""
+
+
+class AuditEntry(AliasChange):
+    """An entry of a model's audit log."""
+
+    version: str
+
+
+class AuditLog(ResultModel):
+    """What was done to the versions of a model, newest first."""
+
+    items: list[AuditEntry]
 
 
 class VersionInfo(ResultModel):
@@ -50,6 +66,8 @@ class VersionInfo(ResultModel):
     """What the gate said when it was made."""
     history: list[AliasChange] = []
     """When it became the champion."""
+    archived: bool = False
+    """Put away: it cannot be promoted."""
     source: str = Field(default="", exclude=True, repr=False)
     """Where its artifacts are; not for callers."""
 
@@ -95,6 +113,7 @@ def version_info(found: ModelVersion, aliases: Iterable[str] | None = None) -> V
         lineage=_from_json(tags, "lineage", {}),
         gate=_from_json(tags, "gate", None),
         history=_from_json(tags, "history", []),
+        archived=bool(tags.get(ARCHIVED)),
         source=found.source or "",
     )
 
@@ -111,6 +130,12 @@ def model_info(found: RegisteredModel, versions: list[ModelVersion]) -> ModelInf
             for version in newest_first
         ],
     )
+
+
+def audit_log(found: RegisteredModel) -> AuditLog:
+    """The audit log of a registered model of MLflow's."""
+    keys = sorted((key for key in found.tags if key.startswith(AUDIT)), reverse=True)
+    return AuditLog(items=[AuditEntry.model_validate_json(found.tags[key]) for key in keys])
 
 
 def _from_json(tags: dict[str, str], key: str, default: Any) -> Any:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from training.mts_scoring.model import ScoringModel
 from training.registry import aliases, store, trial_runs, versions
+from training.registry.aliases import Seen
+from training.registry.bundle import write_bundle
 from training.registry.environment import code_version
 from training.registry.errors import translated
-from training.registry.model import ModelInfo, ModelPage, VersionInfo
+from training.registry.model import AuditLog, ModelInfo, ModelPage, VersionInfo
 from training.registry.rows import RowHashes
 from training.registry.tracking import RunTracker
+from training.registry.versus import VersionComparison, versus
 from training.result import GateVerdict, Interval, TrialRow, VersionReference
 from training.spec import TrainSpec
 
@@ -135,6 +139,14 @@ class Registry:
         """
         return versions.read_file(info, path)
 
+    def bundle(self, info: VersionInfo, folder: Path) -> tuple[Path, str]:
+        """Writes the archive in which the version is handed over into a folder, see `bundle.write_bundle`.
+
+        Raises:
+            NotFoundError: the version was not made by this service.
+        """
+        return write_bundle(info, folder)
+
     def training_spec(self, info: VersionInfo) -> dict[str, Any] | None:
         """The spec of the job that made the version; None where it was not made by this service."""
         return versions.training_spec(info)
@@ -181,14 +193,14 @@ class Registry:
         """Hashes of the rows that any version of any model was trained on."""
         return versions.data_hashes(store.connect(self.tracking_uri))
 
-    def promote(self, name: str, version: str, *, reason: str, by: str) -> None:
+    def promote(self, name: str, version: str, *, reason: str, by: str, seen: Seen | None = None) -> None:
         """Makes a version the champion; the champion before becomes previous.
 
         Raises:
             NotFoundError: no such model or version.
-            ConflictError: it is the champion already.
+            ConflictError: it is the champion already, it is archived, or the champion is not the one that was `seen`.
         """
-        aliases.promote(store.connect(self.tracking_uri), name, version, reason=reason, by=by)
+        aliases.promote(store.connect(self.tracking_uri), name, version, aliases.Act(by, reason), seen)
 
     def rollback(self, name: str, *, reason: str, by: str) -> None:
         """Swaps champion and previous.
@@ -197,7 +209,45 @@ class Registry:
             NotFoundError: no such model.
             ConflictError: there is no previous champion.
         """
-        aliases.rollback(store.connect(self.tracking_uri), name, reason=reason, by=by)
+        aliases.rollback(store.connect(self.tracking_uri), name, aliases.Act(by, reason))
+
+    def challenge(self, name: str, version: str) -> None:
+        """Notes a version that was not promoted as the challenger."""
+        aliases.challenge(store.connect(self.tracking_uri), name, version)
+
+    def archive(self, name: str, version: str, *, reason: str, by: str, away: bool = True) -> None:
+        """Puts a version away, or takes it back.
+
+        Raises:
+            NotFoundError: no such model or version.
+            ConflictError: an alias points at it.
+        """
+        aliases.archive(store.connect(self.tracking_uri), name, version, aliases.Act(by, reason), away=away)
+
+    def delete(self, name: str, version: str, *, reason: str, by: str) -> None:
+        """Deletes a version for good.
+
+        Raises:
+            NotFoundError: no such model or version.
+            ConflictError: an alias points at it.
+        """
+        aliases.delete(store.connect(self.tracking_uri), name, version, aliases.Act(by, reason))
+
+    def audit(self, name: str) -> AuditLog:
+        """What was done to the versions of a model, newest first.
+
+        Raises:
+            NotFoundError: no such model.
+        """
+        return versions.audit(store.connect(self.tracking_uri), name)
+
+    def compare(self, name: str, a: str, b: str) -> VersionComparison:
+        """Version b against version a.
+
+        Raises:
+            NotFoundError: no such model or version.
+        """
+        return versus(self.version(name, a), self.version(name, b))
 
     def _close_stale(self, experiment: str, job_id: str) -> int:
         client = store.connect(self.tracking_uri)

@@ -20,7 +20,16 @@ from training.errors import ConflictError, NotFoundError, SpecError, nearest
 from training.mts_scoring.model import ModelFileError, ScoringModel
 from training.registry.environment import code_version
 from training.registry.errors import translated
-from training.registry.model import CHAMPION, ModelInfo, ModelPage, VersionInfo, model_info, version_info
+from training.registry.model import (
+    CHAMPION,
+    AuditLog,
+    ModelInfo,
+    ModelPage,
+    VersionInfo,
+    audit_log,
+    model_info,
+    version_info,
+)
 from training.registry.packaging import MODEL_PATH, save_mlflow_model
 from training.registry.rows import RowHashes, identifying
 from training.registry.store import quoted
@@ -176,6 +185,19 @@ def model(client: MlflowClient, name: str) -> ModelInfo:
     try:
         with translated(f"reading {name}"):
             return model_info(client.get_registered_model(name), _all_versions(client, name))
+    except NotFoundError:
+        raise no_such_model(client, name) from None
+
+
+def audit(client: MlflowClient, name: str) -> AuditLog:
+    """What was done to the versions of a model.
+
+    Raises:
+        NotFoundError: no such model.
+    """
+    try:
+        with translated(f"reading {name}"):
+            return audit_log(client.get_registered_model(name))
     except NotFoundError:
         raise no_such_model(client, name) from None
 

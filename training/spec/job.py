@@ -74,6 +74,8 @@ class EvaluateSpec(SpecModel):
     model: ModelReference
     data: EvaluationData
     slices: list[str] = []
+    threshold: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Binary: score from which on the positive class is decided. Default: the model's own."""
     bootstrap_samples: Annotated[int, Field(ge=0, le=100_000)] = 1000
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     priority: Annotated[int, Field(ge=-1000, le=1000)] = 0

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Request, Response
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from ray_app.api.auth import VIEWER, Trainer, require
 from ray_app.api.body import read_body
 from ray_app.api.context import Use
 from ray_app.api.openapi import request_body
-from ray_app.api.parameters import Cursor, Limit, known_parameters
-from ray_app.api.responses import API, documented, json_response, report_response
-from ray_app.api.schemas.models import PROMOTE_EXAMPLES, ROLLBACK_EXAMPLES, PromoteRequest, RollbackRequest
+from ray_app.api.parameters import Cursor, Limit, VersionOrAlias, known_parameters
+from ray_app.api.responses import API, archive_response, documented, json_response, problems, report_response
+from ray_app.api.schemas.models import (
+    ARCHIVE_EXAMPLES,
+    PROMOTE_EXAMPLES,
+    ROLLBACK_EXAMPLES,
+    ArchiveRequest,
+    PromoteRequest,
+    RollbackRequest,
+)
 from ray_app.services.keys import Role
 from training.evaluation.report import Report
-from training.registry.model import ModelInfo, ModelPage, VersionInfo
+from training.registry.model import AuditLog, ModelInfo, ModelPage, VersionInfo
+from training.registry.versus import VersionComparison
 from training.spec import parse_spec
 
 router = APIRouter(prefix=f"{API}/models", tags=["models"], dependencies=[Depends(known_parameters)])
@@ -54,6 +64,20 @@ async def get_report(name: str, version: str, request: Request, services: Use) -
     return report_response(report, status, accept=request.headers.get("accept", ""))
 
 
+@router.get(
+    "/{name}/versions/{version}/bundle",
+    dependencies=[Depends(VIEWER)],
+    response_model=None,
+    responses={
+        200: {"content": {"application/zip": {}}, "description": "The archive; its digest is the ETag."},
+        **problems(404, 429),
+    },
+)
+async def get_bundle(name: str, version: str, services: Use) -> Response:
+    """The hand-off archive: the model, golden rows, schema, reference profile, card, and `verify.py`."""
+    return await archive_response(lambda folder: services.models.bundle(name, version, folder))
+
+
 @router.post(
     "/{name}/versions/{version}/promote",
     response_model=None,
@@ -80,3 +104,50 @@ async def rollback(name: str, request: Request, services: Use, caller: Trainer) 
     """Makes the previous champion the champion again."""
     asked = parse_spec(RollbackRequest, await read_body(request, default={}))
     return json_response(await services.models.rollback(name, reason=asked.reason, by=caller.id))
+
+
+@router.get(
+    "/{name}/compare",
+    dependencies=[Depends(VIEWER)],
+    response_model=None,
+    responses=documented(VersionComparison, 404, 422, 429),
+)
+async def compare(name: str, a: VersionOrAlias, b: VersionOrAlias, services: Use) -> Response:
+    """Version b against version a, each by number or alias: metrics, differences on common rows, lineage."""
+    return json_response(await services.models.compare(name, a, b))
+
+
+@router.get(
+    "/{name}/audit", dependencies=[Depends(VIEWER)], response_model=None, responses=documented(AuditLog, 404, 429)
+)
+async def audit(name: str, services: Use) -> Response:
+    """Who did what to the versions of a model, when and why; newest first."""
+    return json_response(await services.models.audit(name))
+
+
+@router.post(
+    "/{name}/versions/{version}/archive",
+    response_model=None,
+    responses=documented(VersionInfo, 400, 404, 409, 413, 415, 422, 429),
+    openapi_extra=request_body(ArchiveRequest, ARCHIVE_EXAMPLES, required=False),
+)
+async def archive(name: str, version: str, request: Request, services: Use, caller: Trainer) -> Response:
+    """Puts a version away, so that it cannot be promoted; refused while an alias points at it."""
+    asked = parse_spec(ArchiveRequest, await read_body(request, default={}))
+    return json_response(
+        await services.models.archive(name, version, reason=asked.reason, by=caller.id, away=asked.archived)
+    )
+
+
+@router.delete(
+    "/{name}/versions/{version}",
+    response_model=None,
+    responses={204: {"description": "Deleted."}, **problems(404, 409, 429)},
+)
+async def delete_version(
+    name: str, version: str, services: Use, caller: Trainer, reason: Annotated[str, Query(max_length=2000)] = ""
+) -> Response:
+    """Deletes a version for good (role approver); refused while an alias points at it."""
+    require(caller, Role.APPROVER)
+    await services.models.delete(name, version, reason=reason, by=caller.id)
+    return Response(status_code=204)

@@ -33,6 +33,18 @@ class RollbackRequest(SpecModel):
     """For the record."""
 
 
+class ArchiveRequest(SpecModel):
+    """Puts a version away, or takes it back."""
+
+    archived: bool = True
+    reason: Reason = ""
+    """For the record."""
+
+
+ARCHIVE_EXAMPLES: dict[str, dict[str, Any]] = {
+    "archive": {"summary": "Put away", "value": {"reason": "trained on rows of the wrong branch"}},
+    "restore": {"summary": "Take back", "value": {"archived": False}},
+}
 PROMOTE_EXAMPLES: dict[str, dict[str, Any]] = {
     "gate": {"summary": "Through the gate", "value": {"reason": "better on the hold-out rows"}},
     "force": {"summary": "Past the gate", "value": {"force": True, "reason": "the champion leaks the target"}},

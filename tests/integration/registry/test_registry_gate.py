@@ -211,11 +211,11 @@ def test_the_verdict_is_carried_out_once(registry, name, register, good, poor) -
     assert registry.resolve(name).version == "1"
 
 
-def test_a_verdict_to_keep_changes_nothing(registry, name, register, good, poor) -> None:
+def test_a_version_that_is_kept_out_is_the_challenger(registry, name, register, good, poor) -> None:
     champion_is(registry, name, register, good)
     version = register(poor, verdict=decide(registry, name, poor))
     assert gate.apply(registry, version).decision == "keep"
-    assert registry.model(name).aliases == {"champion": "1"}
+    assert registry.model(name).aliases == {"champion": "1", "challenger": "2"}
 
 
 def test_a_champion_that_came_in_between_stays(registry, name, register, good, poor) -> None:
@@ -224,7 +224,7 @@ def test_a_champion_that_came_in_between_stays(registry, name, register, good, p
     champion_is(registry, name, register, good)
     late = gate.apply(registry, register(good, verdict=verdict))
     assert late.decision == "keep"
-    assert late.reasons[-1] == "version 2 became the champion while this job ran; compare with it before promoting"
+    assert late.reasons[-1] == f"not promoted: version 2 became the champion of {name} meanwhile"
     assert registry.resolve(name).version == "2"
 
 

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from ray_app.api.app import create_app
 from ray_app.jobs.store import JobStore
 from ray_app.services.assembly import assemble
+from ray_app.services.webhooks import WebhookList
 from ray_app.settings import Settings
 from tests.unit.api.store_jobs import StoreJobs
 
@@ -86,6 +87,7 @@ def make_api(
             **settings,
         )
         jobs = StoreJobs(sqlite_url)
+        jobs.webhooks = WebhookList(chosen.webhooks_file)
         app = create_app(assemble(jobs, chosen, pools=jobs.pools), chosen)
         made.append(Api(app, jobs, data, portal, chosen))
         return made[-1]

@@ -13,6 +13,8 @@ from ray_app.dispatcher.pool_client import PoolsClient
 from ray_app.dispatcher.pool_desk import CHANGES, PoolDesk, PoolMethod
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobQuery, JobStats, LogChunk
 from ray_app.jobs.store import JobStore
+from ray_app.jobs.webhooks import Delivery, DeliveryStatus, WebhookEvent
+from ray_app.services.webhooks import WebhookList
 from training.errors import ConflictError, TrainingError
 
 LOOK_S = 0.01
@@ -28,6 +30,7 @@ class StoreJobs:
         self.away: TrainingError | None = None
         self.on_submit: Callable[[Job], None] = lambda job: None
         self.open_waits = 0
+        self.webhooks = WebhookList(None)
 
     async def submit(
         self, kind: JobKind, spec: dict[str, Any], *, idempotency_key: str | None = None, retry_of: str | None = None
@@ -42,6 +45,15 @@ class StoreJobs:
         if is_new:
             self.on_submit(job)
         return job, is_new
+
+    async def publish(self, event: WebhookEvent) -> None:
+        await self._call(lambda: self.store.webhooks.add(event, self.webhooks.receivers(event)))
+
+    async def deliveries(self, status: DeliveryStatus | None, limit: int) -> Sequence[Delivery]:
+        return await self._call(lambda: self.store.webhooks.page(status, limit))
+
+    async def replay(self, delivery_id: str) -> Delivery:
+        return await self._call(lambda: self.store.webhooks.replay(delivery_id))
 
     async def get(self, job_id: str, *, wait_s: float = 0) -> Job:
         return await self._until(lambda: self.store.get(job_id), lambda job: job.status.final, wait_s)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import copy
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ray_app.jobs.model import FieldProblem, Job, JobError
 from ray_app.services.assembly import workplace_of
+from training.bundle_file import unpack
 from training.errors import ErrorDetails, TrainingError
 from training.events import SilentObserver
 from training.pipeline import evaluate_model, run
@@ -20,6 +23,19 @@ MODELS = "/api/v1/models"
 @pytest.fixture
 def working(api: Any) -> Any:
     """The API, with jobs that are done as soon as they are submitted, by the real pipeline in this process."""
+    return at_work(api)
+
+
+@pytest.fixture
+def working_with_webhooks(make_api: Any, tmp_path: Path) -> Any:
+    """The same, with one receiver on the operator's list."""
+    hook = {"id": "risk", "url": "https://risk.example/hook?token=x", "secret": "s" * 16, "models": ["heard"]}
+    (tmp_path / "webhooks.yaml").write_text(json.dumps({"webhooks": [hook]}))
+    return at_work(make_api(webhooks_file=tmp_path / "webhooks.yaml"))
+
+
+def at_work(api: Any) -> Any:
+    """Lets jobs be done as soon as they are submitted."""
 
     def do(job: Job) -> None:
         attempt = api.store.assign_attempt(job.id)
@@ -82,6 +98,54 @@ def test_versions_promotion_and_rollback(working: Any, spec: dict[str, Any]) -> 
     assert (history[-1]["by"], history[-1]["reason"]) == ("local", "complaints")
 
 
+def test_versions_are_compared_archived_deleted_and_the_log_knows(working: Any, spec: dict[str, Any]) -> None:
+    trained(working, spec, name="kept")
+    trained(working, spec, name="kept", model={"family": "xgboost", "params": {"n_estimators": 5}})
+    trained(working, spec, name="kept", promotion={"policy": "never"})
+    model = f"{MODELS}/kept"
+    found = working.get(f"{model}/compare", params={"a": "champion", "b": "2"}).json()
+    assert (found["a"], found["b"]) == ("1", "2")
+    assert found["metrics"]["roc_auc"]["a"] == working.get(f"{model}/versions/1").json()["metrics"]["roc_auc"]
+    assert found["facts"]["job_id"]["a"] != found["facts"]["job_id"]["b"]
+
+    assert working.post(f"{model}/versions/1/archive").status_code == 409
+    away = working.post(f"{model}/versions/2/archive", json={"reason": "too simple"})
+    assert away.json()["archived"] is True, away.text
+    refused = working.post(f"{model}/versions/2/promote", json={"force": True, "reason": "try"})
+    assert refused.status_code == 409
+    assert "archived" in refused.json()["detail"]
+    assert working("DELETE", f"{model}/versions/1").status_code == 409
+    assert working("DELETE", f"{model}/versions/2", params={"reason": "gone"}).status_code == 204
+    assert working.get(f"{model}/versions/2").status_code == 404
+    log = working.get(f"{model}/audit").json()["items"]
+    assert [(entry["action"], entry["version"], entry["by"]) for entry in log] == [
+        ("delete", "2", "local"), ("archive", "2", "local"), ("promote", "1", "gate"),
+    ]  # fmt: skip
+
+
+def test_a_comparison_on_common_rows_has_differences(working: Any, spec: dict[str, Any]) -> None:
+    rows = [{"x": float(index), "k": "abc"[index % 3], "y": "yes" if (index * 7919) % 100 > 50 else "no"}
+            for index in range(400)]  # fmt: skip
+    data = {"source": {"type": "inline", "rows": rows}, "target": "y"}
+    trained(working, spec, name="pair", data=data)
+    trained(working, spec, name="pair", data=data, model={"family": "xgboost", "params": {"n_estimators": 5}})
+    found = working.get(f"{MODELS}/pair/compare", params={"a": "1", "b": "2"}).json()
+    assert found["rows"] == 80
+    gain = found["metrics"]["roc_auc"]["difference"]
+    assert gain["low"] <= gain["value"] <= gain["high"]
+    ends = [found["metrics"]["roc_auc"][side]["value"] for side in ("a", "b")]
+    assert gain["value"] == pytest.approx(ends[1] - ends[0])
+
+
+def test_a_version_that_failed_its_checks_is_not_promoted(working: Any, spec: dict[str, Any]) -> None:
+    job = trained(working, spec, name="limited", promotion={"max_latency_ms": 1e-6})
+    assert job["result"]["gate"]["decision"] == "keep"
+    assert "max_latency_ms" in job["result"]["gate"]["failed_checks"][0]
+    refused = working.post(f"{MODELS}/limited/versions/1/promote")
+    assert refused.status_code == 409
+    assert "failed its checks" in refused.json()["detail"]
+
+
 def test_models_are_listed_with_their_newest_version(working: Any, spec: dict[str, Any]) -> None:
     for name in ("list-a", "list-b"):
         trained(working, spec, name=name)
@@ -104,6 +168,12 @@ def test_models_are_listed_with_their_newest_version(working: Any, spec: dict[st
         ("GET", "nothing/versions/1"),
         ("POST", "nothing/versions/1/promote"),
         ("POST", "nothing/rollback"),
+        ("POST", "nothing/versions/1/archive"),
+        ("DELETE", "nothing/versions/1"),
+        ("GET", "nothing/audit"),
+        ("GET", "nothing/compare?a=1&b=2"),
+        ("GET", "nothing/compare?a=champion&b=2"),
+        ("GET", "nothing/versions/1/report"),
         ("GET", "x' OR name LIKE '%"),
         ("GET", "UPPER"),
         ("GET", "a" * 300),
@@ -203,3 +273,39 @@ def test_an_evaluation_that_cannot_work(api: Any, change: dict[str, Any], status
     assert answer.status_code == status, answer.text
     if field is not None:
         assert field in [error["field"] for error in answer.json()["errors"]]
+
+
+def test_what_people_do_is_announced_and_dead_letters_are_replayed(
+    working_with_webhooks: Any, spec: dict[str, Any]
+) -> None:
+    api = working_with_webhooks
+    trained(api, spec, name="heard")
+    trained(api, spec, name="heard", promotion={"policy": "never"})
+    api.post(f"{MODELS}/heard/versions/2/promote", json={"force": True, "reason": "asked"})
+    api.post(f"{MODELS}/heard/rollback", json={"reason": "back"})
+    shown = api.get("/api/v1/webhooks").json()["items"]
+    assert shown == [{"id": "risk", "url": "https://risk.example/hook", "events": None, "models": ["heard"]}]
+    found = api.get("/api/v1/webhooks/deliveries").json()["items"]
+    assert [(one["event"]["type"], one["event"]["version"], one["status"]) for one in found] == [
+        ("version.rolled_back", "1", "PENDING"), ("version.promoted", "2", "PENDING"),
+    ]  # fmt: skip
+    assert found[1]["event"]["data"] == {"by": "local", "reason": "asked"}
+    assert found[1]["event"]["links"]["bundle"].endswith("/api/v1/models/heard/versions/2/bundle")
+    path = f"/api/v1/webhooks/deliveries/{found[0]['id']}/replay"
+    assert api.post(path).status_code == 409
+    (delivery,) = [one for one in api.store.webhooks.page(None) if one.id == found[0]["id"]]
+    api.store.webhooks.failed(delivery, "down", None)
+    dead = api.get("/api/v1/webhooks/deliveries?status=DEAD").json()["items"]
+    assert [(one["id"], one["last_error"]) for one in dead] == [(found[0]["id"], "down")]
+    assert api.post(path).status_code == 202
+    assert api.post("/api/v1/webhooks/deliveries/whd_x/replay").status_code == 404
+
+
+def test_a_bundle_is_sent_with_its_digest(working: Any, spec: dict[str, Any], tmp_path: Path) -> None:
+    trained(working, spec, name="sent")
+    answer = working.get(f"{MODELS}/sent/versions/1/bundle")
+    assert answer.headers["content-type"] == "application/zip"
+    (tmp_path / "b.zip").write_bytes(answer.content)
+    manifest = unpack(tmp_path / "b.zip", tmp_path / "b", answer.headers["etag"].strip('"'))
+    assert manifest["name"] == "sent"
+    assert working.get(f"{MODELS}/sent/versions/2/bundle").status_code == 404

@@ -1,0 +1,1 @@
+"""Specs, data and programs to start from."""

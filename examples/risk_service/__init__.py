@@ -1,0 +1,1 @@
+"""A small consumer of the training service."""

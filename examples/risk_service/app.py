@@ -1,0 +1,171 @@
+"""The Ray Serve application."""
+
+# no `from __future__ import annotations` here: FastAPI and Serve read the annotations of the endpoints
+
+import asyncio
+import json
+from collections import deque
+from typing import Any
+
+import httpx
+from fastapi import APIRouter, FastAPI, Request, Response
+from ray import serve
+from ray.serve import Application
+from starlette.responses import JSONResponse
+
+from examples.risk_service.champion import Champion, Follower
+from examples.risk_service.protocol import KINDS, OUTPUTS, response_of, rows_of
+from ray_app.client import MtsClient
+from ray_app.client.webhooks import SIGNATURE_HEADER, SignatureError, verify
+
+REPORT_S, MAX_REPORTED = 1.0, 10_000
+
+
+class RiskService:
+    """Answers from the champion of one model."""
+
+    def __init__(
+        self, client: MtsClient, model: str, *, monitor: str | None = None, secret: str | None = None
+    ) -> None:  # fmt: skip
+        self.model, self.secret, self.monitor, self._training_url = model, secret, monitor, client.url
+        self.follower = Follower(client, model)
+        self._reported: deque[dict[str, Any]] = deque(maxlen=MAX_REPORTED)
+        self.dropped = 0
+
+    def used(self) -> Champion:
+        """The version in use.
+
+        Raises:
+            LookupError: none was fetched yet.
+        """
+        if self.follower.champion is None:
+            raise LookupError(self.follower.problem)
+        return self.follower.champion
+
+    def infer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answers an inference request; a swap in the meantime does not touch it."""
+        champion = self.used()
+        rows = rows_of(request, champion.inputs)
+        wants_reasons = (request.get("parameters") or {}).get("reasons", True)
+        answers = champion.answer(rows, reasons=bool(wants_reasons))
+        if self.monitor is not None:
+            records = rows.to_dict(orient="records")
+            self._reported.extend(
+                {"features": record, "score": one["score"], "version": champion.version}
+                for record, one in zip(records, answers, strict=True)
+            )
+        return response_of(self.model, champion.version, answers, request.get("id"))
+
+    async def report_for_ever(self) -> None:
+        """Sends predictions to the monitor in batches; what cannot be sent is dropped and counted."""
+        async with httpx.AsyncClient(base_url=self._training_url, timeout=10) as http:
+            while True:
+                await asyncio.sleep(REPORT_S)
+                batch = [self._reported.popleft() for _ in range(len(self._reported))]
+                if batch:
+                    path = f"/api/v1/monitors/{self.monitor}/predictions"
+                    try:
+                        (await http.post(path, json={"rows": batch})).raise_for_status()
+                    except httpx.HTTPError:
+                        self.dropped += len(batch)
+
+
+router = APIRouter()
+
+
+def create_app(service: RiskService) -> FastAPI:
+    """The endpoints over a service."""
+    app = FastAPI(title="Risk prediction service")
+    app.state.service = service
+    app.include_router(router)
+    return app
+
+
+def service_of(request: Request) -> RiskService:
+    """The service of the application that got the request."""
+    service: RiskService = request.app.state.service
+    return service
+
+
+@router.get("/v2/health/live")
+async def live() -> dict[str, bool]:
+    """The process answers."""
+    return {"live": True}
+
+
+@router.get("/v2/health/ready")
+@router.get("/v2/models/{name}/ready")
+async def ready(request: Request, name: str = "") -> Response:
+    """A version is in use; `problem` says why a newer one is not."""
+    service = service_of(request)
+    champion = service.follower.champion
+    is_ready = champion is not None and name in {"", service.model}
+    body = {"ready": is_ready, "version": champion and champion.version, "problem": service.follower.problem,
+            "reports_dropped": service.dropped}  # fmt: skip
+    return JSONResponse(body, 200 if is_ready else 503)
+
+
+@router.get("/v2/models/{name}")
+async def metadata(request: Request, name: str) -> Response:
+    """The schema of the version in use."""
+    service = service_of(request)
+    if name != service.model or service.follower.champion is None:
+        return JSONResponse({"error": f"no model {name}; there is {service.model}"}, 404)
+    champion = service.follower.champion
+    inputs = [{"name": one["name"], "datatype": KINDS[one["kind"]], "shape": [-1]} for one in champion.inputs]
+    outputs = [{"name": name, "datatype": kind, "shape": [-1]} for name, kind in OUTPUTS.items()]
+    return JSONResponse({"name": name, "versions": [champion.version], "platform": "mlflow_pyfunc",
+                         "inputs": inputs, "outputs": outputs})  # fmt: skip
+
+
+@router.post("/v2/models/{name}/infer")
+async def infer(request: Request, name: str) -> Response:
+    """Scores rows."""
+    service = service_of(request)
+    if name != service.model:
+        return JSONResponse({"error": f"no model {name}; there is {service.model}"}, 404)
+    try:
+        return JSONResponse(service.infer(json.loads(await request.body())))
+    except LookupError as error:
+        return JSONResponse({"error": str(error)}, 503)
+    except ValueError as error:  # not JSON, not the protocol, or values that the model cannot take
+        return JSONResponse({"error": str(error)}, 400)
+
+
+@router.post("/hooks")
+async def hook(request: Request) -> Response:
+    """A webhook of the training service: there may be a new champion."""
+    service = service_of(request)
+    if service.secret is None:
+        return JSONResponse({"error": "no webhook secret was given"}, 404)
+    try:
+        verify(service.secret, request.headers.get(SIGNATURE_HEADER, ""), await request.body())
+    except SignatureError as error:
+        return JSONResponse({"error": str(error)}, 401)
+    service.follower.look_now()
+    return Response(status_code=204)
+
+
+class Replica:
+    """One process of the service."""
+
+    def __init__(self, training_url: str, model: str, monitor: str | None, secret: str | None) -> None:
+        self._service = RiskService(MtsClient(training_url), model, monitor=monitor, secret=secret)
+        self._reporting: asyncio.Task[None] | None = None
+
+    def __serve_build_asgi_app__(self) -> FastAPI:
+        app = create_app(self._service)
+
+        @app.middleware("http")
+        async def start_reporting(request: Request, call_next: Any) -> Response:
+            if self._reporting is None and self._service.monitor is not None:
+                self._reporting = asyncio.create_task(self._service.report_for_ever())
+            return await call_next(request)
+
+        return app
+
+
+def build(training_url: str, model: str, monitor: str | None = None, secret: str | None = None) -> Application:
+    """The Serve application."""
+    deployment = serve.deployment(serve.ingress()(Replica), num_replicas=1, max_ongoing_requests=64)
+    return deployment.bind(training_url, model, monitor, secret)

@@ -1,0 +1,160 @@
+"""The version in use: fetched, checked, and swapped whole."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import tempfile
+import threading
+import weakref
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mlflow.pyfunc
+import pandas as pd
+
+from ray_app.client import MtsClient
+from training.bundle_file import BundleError, golden_difference, unpack
+
+logger = logging.getLogger("risk_service")
+
+MAX_REASONS = 3
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A checked version, ready to score. Never changes; a request keeps the one that it began with."""
+
+    manifest: dict[str, Any]
+    model: Any
+    typical: dict[str, Any]
+    """The typical value of each column in training: median, or the most frequent category."""
+
+    @property
+    def version(self) -> str:
+        """Of the registered model."""
+        return str(self.manifest["version"])
+
+    @property
+    def inputs(self) -> list[dict[str, str]]:
+        """Name and kind of each column."""
+        inputs: list[dict[str, str]] = self.manifest["inputs"]
+        return inputs
+
+    def answer(self, rows: pd.DataFrame, *, reasons: bool = True) -> list[dict[str, Any]]:
+        """Probability, decision and top reasons of each row; all is scored by one call.
+
+        A reason is a column and how much the score falls when the column takes its typical value instead.
+        """
+        names = [column["name"] for column in self.inputs] if reasons else []
+        changed = [rows.assign(**{name: self.typical[name]}) for name in names]
+        together = pd.concat([rows, *changed], ignore_index=True) if changed else rows
+        output = self.manifest["positive_class"] or self.manifest["outputs"][0]
+        scores = self.model.predict(together)[output].to_numpy().reshape(len(names) + 1, len(rows))
+        threshold = self.manifest["threshold"]
+        answers = []
+        for position in range(len(rows)):
+            score = float(scores[0, position])
+            gaps = sorted(
+                ((name, score - float(scores[index + 1, position])) for index, name in enumerate(names)),
+                key=lambda pair: -abs(pair[1]),
+            )
+            decision = None if threshold is None else self.manifest["classes"][int(score >= threshold)]
+            answers.append({
+                "score": score, "decision": decision, "version": self.version,
+                "reasons": [{"column": name, "effect": round(gap, 6)} for name, gap in gaps[:MAX_REASONS] if gap],
+            })  # fmt: skip
+        return answers
+
+
+class Follower:
+    """Keeps the champion of one model; looks for a new one at every interval, and at once when told.
+
+    Thread-safe: `champion` is replaced whole.
+    """
+
+    def __init__(self, client: MtsClient, name: str, interval_s: float = 10.0) -> None:
+        self._client, self._name, self._interval_s = client, name, interval_s
+        self._wake, self._closing = threading.Event(), False
+        self.champion: Champion | None = None
+        self.problem: str | None = "no version has been fetched yet"
+        self._refused: str | None = None
+        self._thread = threading.Thread(target=self._run, name="follower", daemon=True)
+        self._thread.start()
+
+    def look_now(self) -> None:
+        """There may be a new champion."""
+        self._wake.set()
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join()
+
+    def step(self) -> bool:
+        """Looks once; True where another version took over."""
+        wanted = self._client.model(self._name).aliases.get("champion")
+        if wanted is None:
+            raise LookupError(f"{self._name} has no champion")
+        if (self.champion is not None and self.champion.version == wanted) or wanted == self._refused:
+            return False
+        try:
+            fetched = fetch(self._client, self._name, wanted)
+        except BundleError:
+            self._refused = wanted
+            raise
+        self.champion, self.problem, self._refused = fetched, None, None
+        logger.info("version %s is in use", wanted)
+        return True
+
+    def _run(self) -> None:
+        while not self._closing:
+            try:
+                self.step()
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with a new version, the old one stays in use
+                self.problem = f"{type(error).__name__}: {error}"
+                logger.warning("no new version: %s", self.problem)
+            self._wake.wait(self._interval_s)
+            self._wake.clear()
+
+
+def fetch(client: MtsClient, name: str, version: str) -> Champion:
+    """Downloads, checks and loads a version.
+
+    Raises:
+        BundleError: it was altered, or does not reproduce its golden rows here.
+    """
+    root = Path(tempfile.mkdtemp(prefix="risk-service-"))
+    try:
+        champion = _checked(client, name, version, root)
+    except BaseException:
+        shutil.rmtree(root)
+        raise
+    # its code may be imported later; the folder goes when nobody uses the version any more
+    weakref.finalize(champion, shutil.rmtree, root)
+    return champion
+
+
+def _checked(client: MtsClient, name: str, version: str, root: Path) -> Champion:
+    archive = client.bundle(name, version, root)
+    manifest = unpack(archive, root / "bundle")
+    largest, tolerance = golden_difference(root / "bundle")
+    if largest > tolerance:
+        raise BundleError(f"the golden rows of version {version} differ by {largest:.3g}")
+    profile = json.loads((root / "bundle" / "profile.json").read_text(encoding="utf-8"))
+    model = mlflow.pyfunc.load_model(str(root / "bundle" / "model")).unwrap_python_model().model
+    champion = Champion(manifest, model, _typical(profile))
+    golden = json.loads((root / "bundle" / "golden.json").read_text(encoding="utf-8"))
+    champion.answer(pd.DataFrame(golden["rows"][:1]))  # what is slow the first time is done before anybody waits
+    return champion
+
+
+def _typical(profile: dict[str, Any]) -> dict[str, Any]:
+    return {
+        column["name"]: column["quantiles"][5] if column["kind"] == "numeric" and column["quantiles"]
+        else next(iter(column["shares"]), None)
+        for column in profile["columns"]
+    }  # fmt: skip

@@ -1,0 +1,187 @@
+"""The example consumer: follows the champion, checks what it gets, swaps without dropping a request."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pandas as pd
+import pytest
+
+from examples.risk_service.app import RiskService, create_app
+from ray_app.client import MtsClient
+from ray_app.services.webhook_signature import sign
+from training.data import DataAccess
+from training.events import SilentObserver
+from training.pipeline import Workplace, run
+from training.registry import Registry
+from training.spec import TrainSpec, parse_spec
+
+ROOT = Path(__file__).parents[2]
+SECRET = "the secret of the hook"
+INFER = "/v2/models/german/infer"
+
+
+@dataclass
+class Training:
+    """The training service's answers about one model, from a real registry; `harm` alters a bundle on its way."""
+
+    registry: Registry
+    folder: Path
+    harm: bool = False
+    bundles: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        path = request.url.path.removeprefix("/api/v1/models/german")
+        if path == "":
+            return httpx.Response(200, json=self.registry.model("german").model_dump(mode="json"))
+        version = path.split("/")[2]
+        content, digest = self.bundle(version)
+        if self.harm:
+            content = content[:5000] + bytes([content[5000] ^ 1]) + content[5001:]
+        return httpx.Response(200, content=content, headers={"ETag": f'"{digest}"'})
+
+    def bundle(self, version: str) -> tuple[bytes, str]:
+        if version not in self.bundles:
+            folder = self.folder / version
+            folder.mkdir()
+            archive, digest = self.registry.bundle(self.registry.version("german", version), folder)
+            self.bundles[version] = archive.read_bytes(), digest
+        return self.bundles[version]
+
+
+@pytest.fixture(scope="module")
+def training(tmp_path_factory: pytest.TempPathFactory) -> Training:
+    folder = tmp_path_factory.mktemp("training")
+    registry = Registry(f"sqlite:///{folder / 'mlflow.db'}", str(folder / "artifacts"))
+    workplace = Workplace(DataAccess(roots=(str(ROOT / "examples" / "data"),), base=ROOT), registry)
+    for number in (1, 2):
+        spec = {
+            "name": "german", "promotion": {"policy": "if_better" if number == 1 else "never"},
+            "data": {"source": {"type": "file", "uri": "examples/data/german_credit.csv"}, "target": "creditability"},
+            "model": {"family": "xgboost", "params": {"n_estimators": 10 * number}},
+            "evaluation": {"bootstrap_samples": 0, "explain": False},
+        }  # fmt: skip
+        run(parse_spec(TrainSpec, spec), workplace, SilentObserver(), job_id=f"job_{number}")
+    return Training(registry, folder)
+
+
+@pytest.fixture
+def service(training: Training) -> RiskService:
+    """In use with version 1."""
+    training.harm = False
+    if training.registry.resolve("german").version != "1":
+        training.registry.promote("german", "1", reason="", by="test")
+    client = MtsClient("http://training", transport=httpx.MockTransport(training))
+    made = RiskService(client, "german", secret=SECRET)
+    made.follower.close()  # its steps are taken by the test
+    if made.follower.champion is None:
+        made.follower.step()
+    return made
+
+
+def call(service: RiskService, method: str, path: str, **options: Any) -> httpx.Response:
+    async def send() -> httpx.Response:
+        transport = httpx.ASGITransport(create_app(service))
+        async with httpx.AsyncClient(transport=transport, base_url="http://risk") as http:
+            return await http.request(method, path, **options)
+
+    return asyncio.run(send())
+
+
+def rows(count: int = 1) -> pd.DataFrame:
+    return pd.read_csv(ROOT / "examples" / "data" / "german_credit.csv").drop(columns="creditability").head(count)
+
+
+def body(frame: pd.DataFrame, **changes: Any) -> dict[str, Any]:
+    inputs = [{"name": name, "shape": [len(frame)], "datatype": "BYTES", "data": frame[name].tolist()}
+              for name in frame.columns]  # fmt: skip
+    return {"id": "r1", "inputs": inputs} | changes
+
+
+def test_rows_are_answered_with_score_decision_version_and_reasons(service: RiskService, training: Training) -> None:
+    answer = call(service, "POST", INFER, json=body(rows(3))).json()
+    assert (answer["id"], answer["model_version"]) == ("r1", "1")
+    expected = training.registry.load(training.registry.version("german", "1")).scores(rows(3))[:, 1]
+    score, decision = answer["outputs"]
+    assert score["data"] == pytest.approx(expected, abs=1e-9)
+    assert decision["data"] == ["bad" if value >= 0.5 else "good" for value in score["data"]]
+    for reasons in answer["parameters"]["reasons"]:
+        assert 1 <= len(reasons) <= 3
+        assert abs(reasons[0]["effect"]) >= abs(reasons[-1]["effect"])
+
+
+def test_the_protocol_says_what_there_is(service: RiskService) -> None:
+    assert call(service, "GET", "/v2/health/live").json() == {"live": True}
+    assert call(service, "GET", "/v2/models/german/ready").json()["version"] == "1"
+    found = call(service, "GET", "/v2/models/german").json()
+    assert {"name": "credit_amount", "datatype": "FP64", "shape": [-1]} in found["inputs"]
+    assert call(service, "GET", "/v2/models/other").status_code == 404
+    assert call(service, "GET", "/v2/models/other/ready").status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda b: b["inputs"].pop(), "missing inputs: foreign_worker"),
+        (lambda b: b["inputs"].append({"name": "more", "data": [1]}), "unknown inputs: more"),
+        (lambda b: b["inputs"][1].update(data=["twelve"]), "duration_in_month: 'twelve' does not fit a numeric column"),
+        (lambda b: b["inputs"][0].update(data=["a", "b"]), "every input needs as many values"),
+        (lambda b: b.update(inputs="x"), "inputs: a list"),
+        (lambda b: b["inputs"][0].update(data="x"), "data must be a list"),
+    ],
+)
+def test_rows_that_do_not_fit_the_schema_are_refused(service: RiskService, change: Any, words: str) -> None:
+    sent = body(rows())
+    change(sent)
+    answer = call(service, "POST", INFER, json=sent)
+    assert answer.status_code == 400
+    assert words in answer.json()["error"]
+    assert call(service, "POST", INFER, content=b"{").status_code == 400
+
+
+def test_a_swap_under_load_fails_no_request(service: RiskService, training: Training) -> None:
+    statuses, versions, stop = [], [], threading.Event()
+
+    def load() -> None:
+        while not stop.is_set():
+            answer = call(service, "POST", INFER, json=body(rows(), parameters={"reasons": False}))
+            statuses.append(answer.status_code)
+            versions.append(answer.json().get("model_version"))
+
+    threads = [threading.Thread(target=load) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    training.registry.promote("german", "2", reason="", by="test")
+    assert service.follower.step()
+    seen = len(versions)
+    while "2" not in versions[seen:]:
+        assert any(thread.is_alive() for thread in threads)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert set(statuses) == {200}
+    assert {"1", "2"} == set(versions)
+    assert not service.follower.step(), "nothing newer"
+
+
+def test_an_altered_bundle_is_refused_and_the_old_version_stays(service: RiskService, training: Training) -> None:
+    training.harm = True
+    training.registry.promote("german", "2", reason="", by="test")
+    with pytest.raises(ValueError, match="altered"):
+        service.follower.step()
+    assert call(service, "POST", INFER, json=body(rows())).json()["model_version"] == "1"
+    assert not service.follower.step(), "a version that was refused is not fetched again and again"
+
+
+def test_only_a_signed_hook_wakes_it(service: RiskService) -> None:
+    content = b'{"type": "version.promoted"}'
+    signed = {"MTS-Signature": sign(SECRET, content, int(time.time()))}
+    assert call(service, "POST", "/hooks", content=content, headers=signed).status_code == 204
+    assert call(service, "POST", "/hooks", content=content + b" ", headers=signed).status_code == 401
+    assert call(service, "POST", "/hooks", content=content).status_code == 401
