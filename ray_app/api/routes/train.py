@@ -26,7 +26,7 @@ DryRun = Annotated[bool, Query(description="Answer 200 with the plan; nothing is
     dependencies=[Depends(TRAINER)],
     status_code=202,
     response_model=None,
-    responses={**documented(Job, 400, 409, 413, 415, 422, 429, success=202), 200: {"model": Plan}},
+    responses={**documented(Job, 400, 404, 409, 413, 415, 422, 429, success=202), 200: {"model": Plan}},
     openapi_extra=request_body(TrainSpec, TRAIN_EXAMPLES),
 )
 async def train(
