@@ -11,6 +11,7 @@ from ray_app.jobs.port import Jobs
 from ray_app.services.active_learning import PoolService
 from ray_app.services.evaluate import EvaluateService
 from ray_app.services.keys import KeyRing
+from ray_app.services.label_studio import LabelStudio
 from ray_app.services.links import LinkedJobs
 from ray_app.services.models import ModelService
 from ray_app.services.pool import BoundedPool
@@ -45,6 +46,7 @@ class Services:
     evaluate: EvaluateService
     models: ModelService
     active_learning: PoolService
+    label_studio: LabelStudio
     readiness: Readiness
     keys: KeyRing | None
     key_checks: BoundedPool
@@ -80,18 +82,17 @@ def assemble(jobs: Jobs, settings: Settings, *, pools: Pools) -> Services:
     data_checks = BoundedPool("data-checks", max_threads=2)
     registry_calls = BoundedPool("registry", max_threads=4)
     key_checks = BoundedPool("key-checks", max_threads=1, max_waiting=16)
+    active_learning = PoolService(
+        pools, workplace.access, data_checks, plan_limit_mb=settings.plan_limit_mb,
+        webhook_secret=settings.label_studio_secret,
+    )  # fmt: skip
     return Services(
         jobs=jobs,
         train=TrainService(jobs, workplace, data_checks, plan_limit_mb=settings.plan_limit_mb),
         evaluate=EvaluateService(jobs, workplace, registry_calls),
         models=ModelService(workplace.registry, registry_calls),
-        active_learning=PoolService(
-            pools,
-            workplace.access,
-            data_checks,
-            plan_limit_mb=settings.plan_limit_mb,
-            webhook_secret=settings.label_studio_secret,
-        ),
+        active_learning=active_learning,
+        label_studio=LabelStudio(active_learning),
         readiness=Readiness(jobs, workplace.registry, registry_calls),
         keys=KeyRing(settings.api_keys_file) if settings.api_keys_file else None,
         key_checks=key_checks,
