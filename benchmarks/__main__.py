@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import first_line, long_fit, reads, small_jobs
+from benchmarks import active_learning, first_line, long_fit, reads, small_jobs
 from benchmarks.report import show
 
 BENCHMARKS = {
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "first_line": first_line.rows,
     "reads": reads.rows,
     "long_fit": long_fit.rows,
+    "active_learning": active_learning.rows,
 }
 
 if __name__ == "__main__":
