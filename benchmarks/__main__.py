@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from benchmarks import (
+    active_learning,
     data,
     distributed,
     evaluation,
@@ -25,6 +26,7 @@ BENCHMARKS = {
     "distributed": distributed.rows,
     "data": data.rows,
     "evaluation": evaluation.rows,
+    "active_learning": active_learning.rows,
 }
 
 if __name__ == "__main__":

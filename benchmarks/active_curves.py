@@ -34,6 +34,9 @@ EXTRA = (3_300,)
 """The strategy may need 1.1 times the labels."""
 POOL_ROWS, TEST_ROWS = 20_000, 8_000
 PART = "pool_part"
+SERVICE = "margin_with_control"
+CONTROL_SHARE = 0.2
+"""Random rows among the labels, as in the service: the registered model is trained on both arms."""
 MODEL = XGBoostSpec(params={"n_estimators": 300, "learning_rate": 0.1})
 PLOT = Path(__file__).parents[1] / "docs" / "active_learning"
 
@@ -100,8 +103,12 @@ def curve(task: Task, strategy: str) -> list[tuple[int, float]]:
             labelled = order[:wanted]
         else:
             free = np.setdiff1d(np.arange(len(task.pool)), labelled)
-            picks = STRATEGIES[strategy].pick(task.view(free, labelled, model), wanted - size)
-            labelled = np.concatenate([labelled, free[picks.rows]])
+            share = CONTROL_SHARE if strategy == SERVICE else 0.0
+            controls = np.random.default_rng(task.seed + size).permutation(free)[: round(share * (wanted - size))]
+            free = np.setdiff1d(free, controls)
+            name = "margin" if strategy == SERVICE else strategy
+            picks = STRATEGIES[name].pick(task.view(free, labelled, model), wanted - size - len(controls))
+            labelled = np.concatenate([labelled, controls, free[picks.rows]])
     return points
 
 
@@ -118,12 +125,19 @@ def labels_needed(points: list[tuple[int, float]], level: float) -> float:
 
 def measured(folder: Path, name: str, strategy: str) -> dict[str, Any]:
     """All seeds of one table."""
+    earlier = PLOT / f"{name}_margin.json"
     arms: dict[str, list[list[tuple[int, float]]]] = {"random": [], strategy: []}
+    if strategy != "margin" and earlier.exists():
+        # the same draws give the same curve
+        arms["random"] = [
+            [(size, value) for size, value in one] for one in json.loads(earlier.read_text())["curves"]["random"]
+        ]
     for seed in SEEDS:
         started = time.monotonic()
         task = Task.drawn(folder / f"{name}.parquet", seed)
         for arm, curves in arms.items():
-            curves.append(curve(task, arm))
+            if len(curves) <= seed:
+                curves.append(curve(task, arm))
         print(f"{name} {strategy} seed {seed}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
     final = STEPS[-1]
     ratios = [

@@ -18,6 +18,7 @@ from starlette.responses import Response
 from ray_app.api.schemas.problem import PROBLEM_JSON, FieldError, Problem
 from ray_app.jobs.model import Job
 from ray_app.services.documents import MalformedError
+from ray_app.services.label_studio import SignatureError
 from ray_app.services.pool import OverloadedError
 from training import errors
 from training.errors import TrainingError, nearest, shown
@@ -51,6 +52,7 @@ class Answer:
 TABLE: Mapping[type[Exception], Answer] = {
     MalformedError: Answer(400, "The request is malformed"),
     UnauthenticatedError: Answer(401, "Not authenticated"),
+    SignatureError: Answer(401, "The signature is not right"),
     ForbiddenError: Answer(403, "Not allowed"),
     errors.NotFoundError: Answer(404, "Not found"),
     errors.ConflictError: Answer(409, "In conflict with the present state"),

@@ -38,6 +38,13 @@ def request_body(model: type[BaseModel], examples: Mapping[str, Any], *, require
     }
 
 
+def free_body(examples: Mapping[str, Any]) -> dict[str, Any]:
+    """The `requestBody` of an endpoint whose body is another product's."""
+    return {
+        "requestBody": {"required": True, "content": {"application/json": {"schema": {}, "examples": dict(examples)}}}
+    }
+
+
 def document(app: FastAPI) -> dict[str, Any]:
     """The document, made once."""
     if app.openapi_schema is None:

@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ray_app.cli import backup, data, jobs, keys, machine, models, trials
+from ray_app.cli import backup, data, jobs, keys, label, machine, models, trials
 
 EXIT_FAILED = 1
 
@@ -46,6 +46,7 @@ for panel, room in PANELS:
         app.command(name, rich_help_panel=panel)(command)
 
 app.add_typer(keys.app, name="keys", rich_help_panel="This machine")
+app.add_typer(label.app, name="label", rich_help_panel="Active learning")
 
 
 def main() -> None:

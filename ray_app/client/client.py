@@ -13,6 +13,7 @@ from typing import Any, Literal, Self, overload
 import httpx
 
 from ray_app.client import streams
+from ray_app.client.pools import PoolCalls
 from ray_app.client.transport import TIMEOUT_S, Transport, segment
 from ray_app.client.types import ModelDetails, ModelVersion
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobStatus
@@ -47,6 +48,8 @@ class MtsClient:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._transport = Transport(base_url.rstrip("/"), api_key, transport)
+        self.pools = PoolCalls(self._transport)
+        """Active learning: pools of rows to label."""
 
     def __enter__(self) -> Self:
         return self

@@ -15,6 +15,7 @@ from ray_app.services.deliveries import WebhookService
 from ray_app.services.evaluate import EvaluateService
 from ray_app.services.job_data import JobDataService
 from ray_app.services.keys import KeyRing
+from ray_app.services.label_studio import LabelStudio
 from ray_app.services.links import LinkedJobs
 from ray_app.services.models import ModelService
 from ray_app.services.oidc import OidcVerifier, checked_address
@@ -58,6 +59,7 @@ class Services:
     trials: TrialService
     webhooks: WebhookService
     active_learning: PoolService
+    label_studio: LabelStudio
     readiness: Readiness
     quotas: Quotas
     audit: AuditLog
@@ -106,6 +108,10 @@ def assemble(dispatcher: Dispatching, settings: Settings, *, pools: Pools) -> Se
     data_checks = BoundedPool("data-checks", max_threads=2)
     registry_calls = BoundedPool("registry", max_threads=4)
     key_checks = BoundedPool("key-checks", max_threads=1, max_waiting=16)
+    active_learning = PoolService(
+        pools, workplace.access, data_checks, plan_limit_mb=settings.plan_limit_mb,
+        webhook_secret=settings.label_studio_secret,
+    )  # fmt: skip
     return Services(
         jobs=jobs,
         train=TrainService(jobs, workplace, data_checks, plan_limit_mb=settings.plan_limit_mb),
@@ -116,13 +122,8 @@ def assemble(dispatcher: Dispatching, settings: Settings, *, pools: Pools) -> Se
         job_data=JobDataService(jobs, settings.artifacts, registry_calls),
         datasets=DatasetService(settings.artifacts, registry_calls),
         trials=TrialService(jobs, workplace.registry, registry_calls),
-        active_learning=PoolService(
-            pools,
-            workplace.access,
-            data_checks,
-            plan_limit_mb=settings.plan_limit_mb,
-            webhook_secret=settings.label_studio_secret,
-        ),
+        active_learning=active_learning,
+        label_studio=LabelStudio(active_learning),
         readiness=Readiness(jobs, workplace.registry, registry_calls),
         quotas=Quotas(jobs),
         audit=AuditLog(settings.logs_path),

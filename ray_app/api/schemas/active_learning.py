@@ -37,3 +37,17 @@ LABELS_EXAMPLES: dict[str, dict[str, Any]] = {
         },
     },
 }
+_TASK: dict[str, Any] = {"data": {"mts_row_id": "17", "mts_pool_id": "pool_…"}}
+_ANNOTATION: dict[str, Any] = {
+    "completed_by": {"email": "ann@example.org"},
+    "result": [{"from_name": "label", "type": "choices", "value": {"choices": ["bad"]}}],
+}
+LABEL_STUDIO_EXAMPLES: dict[str, dict[str, Any]] = {
+    "export": {"summary": "One annotated task", "value": [_TASK | {"annotations": [_ANNOTATION]}]}
+}
+WEBHOOK_EXAMPLES: dict[str, dict[str, Any]] = {
+    "created": {
+        "summary": "An annotation was made",
+        "value": {"action": "ANNOTATION_CREATED", "task": _TASK, "annotation": _ANNOTATION},
+    }
+}
