@@ -21,7 +21,7 @@ from training.mts_scoring.network_base import Inputs, InputShape, Network
 from training.mts_scoring.network_encoder import NetworkEncoder
 from training.mts_scoring.networks import NetworkPlan
 from training.mts_scoring.registry import PREDICTORS
-from training.mts_scoring.torch_predictor import TargetScale, TorchPredictor
+from training.mts_scoring.torch_predictor import TargetScale, TorchPredictor, offset_of
 from training.spec import TorchArchitecture
 
 logger = logging.getLogger("training")
@@ -37,10 +37,24 @@ START_ROWS = 10_000
 """Training rows, at most, from which the initial weights follow."""
 
 
+@dataclass(frozen=True)
+class Margins:
+    """What the networks add to: [n, classes] log probabilities, or [n] values, of the train and the validation rows."""
+
+    train: npt.NDArray[np.float64]
+    validation: npt.NDArray[np.float64] | None
+
+
 def fit_networks(
-    architecture: TorchArchitecture, params: NetworkParams, data: FitData, context: FitContext
+    architecture: TorchArchitecture,
+    params: NetworkParams,
+    data: FitData,
+    context: FitContext,
+    margins: Margins | None = None,
 ) -> FittedModel:
     """Fits as many networks as the parameters ask for and the deadline allows, at least one.
+
+    With `margins` the networks learn what is to be added to them, and the predictor wants them too.
 
     Raises:
         DataError: a column holds what its kind does not allow.
@@ -48,7 +62,7 @@ def fit_networks(
         JobCancelledError: the observer asked for it.
     """
     with fit_errors("torch", RuntimeError), torch_threads(context.cpus):
-        return _fit(architecture, params, data, context)
+        return _fit(architecture, params, data, context, margins)
 
 
 @dataclass(frozen=True)
@@ -64,15 +78,21 @@ class _Job:
     clock: FitClock
 
 
-def _fit(architecture: TorchArchitecture, params: NetworkParams, data: FitData, context: FitContext) -> FittedModel:
+def _fit(
+    architecture: TorchArchitecture,
+    params: NetworkParams,
+    data: FitData,
+    context: FitContext,
+    margins: Margins | None,
+) -> FittedModel:
     task, num_classes = data.schema.task, len(data.schema.classes)
     device = _device(context)
     encoder = NetworkEncoder.fit(data.train.frame, features_of(data.schema), scaling=params.scaling)
     target = None if num_classes else _target_scale(data.train.target)
-    train = _rows(encoder, data.train, target, device)
+    train = _rows(encoder, data.train, target, device, None if margins is None else margins.train)
     validation = None
     if data.validation is not None and len(data.validation):
-        validation = _rows(encoder, data.validation, target, device)
+        validation = _rows(encoder, data.validation, target, device, None if margins is None else margins.validation)
     options = params.options(task)
     if isinstance(params, TabMParams):
         options["bins"] = _bins(train.inputs.numbers, params)
@@ -172,7 +192,13 @@ def _target_scale(target: npt.NDArray[Any]) -> TargetScale:
     return TargetScale(mean, deviation if deviation > 1e-10 * abs(mean) else 1.0, low, high)
 
 
-def _rows(encoder: NetworkEncoder, rows: Rows, target: TargetScale | None, device: torch.device) -> NetworkRows:
+def _rows(
+    encoder: NetworkEncoder,
+    rows: Rows,
+    target: TargetScale | None,
+    device: torch.device,
+    margins: npt.NDArray[np.float64] | None,
+) -> NetworkRows:
     """The rows as tensors that stay on the device: batches are slices of them."""
     values = rows.target.astype(np.int64)
     if target is not None:
@@ -181,7 +207,8 @@ def _rows(encoder: NetworkEncoder, rows: Rows, target: TargetScale | None, devic
     if rows.weight is not None:
         weight = torch.from_numpy((rows.weight / rows.weight.mean()).astype(np.float32)).to(device)
     inputs = Inputs.of(encoder.transform(rows.frame), device)
-    return NetworkRows(inputs, torch.from_numpy(values).to(device), weight)
+    offset = None if margins is None else offset_of(margins, target).to(device)
+    return NetworkRows(inputs, torch.from_numpy(values).to(device), weight, offset)
 
 
 def _bins(numbers: torch.Tensor, params: TabMParams) -> list[list[float]]:

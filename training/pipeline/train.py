@@ -87,6 +87,7 @@ def _run(job: Job, commit: Callable[[], None]) -> TrainResult:
         slices=assessment.slices,
         threshold=model.threshold,
         calibration=calibration_report(choice),
+        prediction_interval=assessment.interval,
         notes=assessment.notes,
         timings=watch.timings,
     )

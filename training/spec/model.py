@@ -49,7 +49,7 @@ class TorchSpec(SpecModel):
 
 
 MemberSpec = Annotated[SklearnSpec | XGBoostSpec | TorchSpec, Field(discriminator="family")]
-HybridStrategy = Literal["stack"]
+HybridStrategy = Literal["stack", "leaf_embedding", "residual"]
 
 
 class HybridSpec(SpecModel):
@@ -58,9 +58,11 @@ class HybridSpec(SpecModel):
 
     family: Literal["hybrid"] = "hybrid"
     strategy: HybridStrategy = "stack"
-    """stack: members fitted over folds, combined by their out-of-fold scores."""
+    """stack: members fitted over folds, combined by their out-of-fold scores. leaf_embedding: a net reads the leaves of
+    boosted trees. residual: a net corrects the trees' margin."""
     members: Annotated[list[MemberSpec], Field(max_length=32)] = []
-    """Two or more; default: boosted trees, TabM and a linear model."""
+    """stack: two or more; default boosted trees, TabM and a linear model. The others: boosted trees (xgboost) and a net
+    (torch), in this order."""
     params: dict[str, Any] = {}
     """Of the strategy, such as {"n_folds": 5, "combiner": "linear"}."""
 
