@@ -12,6 +12,7 @@ import xgboost as xgb
 
 from training.errors import Problem, SpecError, nearest
 from training.models.base import FitContext, FitData, FittedModel, ModelFamily
+from training.models.features import fit_with_features
 from training.models.fitting import FitReporter, features_of, fit_errors
 from training.models.xgboost_params import (
     EARLY_STOPPING_ROUNDS,
@@ -46,6 +47,8 @@ class XGBoostFamily(ModelFamily):
 
     def fit(self, spec: ModelSpec, data: FitData, context: FitContext) -> FittedModel:
         """Fits, see ModelFamily. After the deadline the best so far is returned."""
+        if isinstance(spec, XGBoostSpec) and spec.features:
+            return fit_with_features(self, spec.model_copy(update={"features": []}), spec.features, data, context)
         plan = plan_boosting(_params(spec), data.schema.task)
         with fit_errors("xgboost", xgb.core.XGBoostError):
             encoder = TableEncoder.fit(data.train.frame, features_of(data.schema))

@@ -38,6 +38,7 @@ class PredictorTable(Mapping[str, type[Predictor]]):
 PREDICTORS = PredictorTable([
     ("calibrated", "calibrated_predictor", "CalibratedPredictor"),
     ("constant", "constant_predictor", "ConstantPredictor"),
+    ("features", "feature_predictor", "FeaturePredictor"),
     ("ft_transformer", "torch_predictor", "FTTransformerPredictor"),
     ("leaf_embedding", "leaf_predictor", "LeafPredictor"),
     ("mlp", "torch_predictor", "MLPPredictor"),

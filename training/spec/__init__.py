@@ -12,6 +12,7 @@ from training.spec.model import (
     SklearnSpec,
     TorchArchitecture,
     TorchSpec,
+    TreeFeature,
     XGBoostSpec,
 )
 from training.spec.parsing import parse_spec
@@ -21,5 +22,5 @@ __all__ = [
     "AutoSpec", "DataSpec", "EvaluateSpec", "EvaluationData", "EvaluationSpec", "FileSource", "HybridSpec",
     "InlineSource", "MemberSpec", "MetricName", "ModelReference", "ModelSpec", "PromotionSpec", "ResourcesSpec",
     "SklearnSpec", "Source", "SpecModel", "SplitSpec", "SplitStrategy", "Task", "TorchArchitecture", "TorchSpec",
-    "TrainSpec", "XGBoostSpec", "parse_spec",
+    "TrainSpec", "TreeFeature", "XGBoostSpec", "parse_spec",
 ]  # fmt: skip

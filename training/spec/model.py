@@ -27,12 +27,18 @@ class SklearnSpec(SpecModel):
     """Arguments of the estimator, by scikit-learn's names."""
 
 
+TreeFeature = Literal["target_encoding", "counts"]
+
+
 class XGBoostSpec(SpecModel):
     """Boosted trees with early stopping on the validation rows and native categorical splits."""
 
     family: Literal["xgboost"] = "xgboost"
     params: dict[str, Any] = {}
     """Arguments by the names of XGBoost's scikit-learn interface; native aliases such as `eta` work too."""
+    features: list[TreeFeature] = []
+    """Columns made of categorical ones with more than 20 values: the mean of the target by category, out of fold, and
+    how often a category occurs. They are part of the registered model, which takes raw rows."""
 
 
 TorchArchitecture = Literal["mlp", "tabm", "ft_transformer"]
