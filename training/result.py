@@ -78,6 +78,14 @@ class GateVerdict(ResultModel):
     difference: Interval | None = None
     """Gain in the promotion metric over the champion on the same test rows, positive is better."""
     metric: str | None = None
+    method: str | None = None
+    """How the interval of the difference was made: DeLong or paired bootstrap."""
+    rows: int | None = None
+    """Test rows that both models scored and neither was fitted on."""
+    facts: dict[str, float] = {}
+    """What limits were held against: ece, latency_ms, champion_latency_ms."""
+    failed_checks: list[str] = []
+    """Limits of the spec that the version does not keep, whatever the champion is."""
 
 
 class SliceRow(ResultModel):
@@ -91,6 +99,18 @@ class SliceRow(ResultModel):
     """Too few rows for the metrics to say much."""
 
 
+class Finding(ResultModel):
+    """Something that a check of the data found."""
+
+    check: str
+    """Name of the check, as in `validation.fail_on`."""
+    severity: Literal["error", "warning", "info"]
+    columns: list[str] = []
+    evidence: str
+    remedy: str
+    figures: dict[str, float] = {}
+
+
 class DataSummary(ResultModel):
     """The rows that the job saw."""
 
@@ -102,6 +122,8 @@ class DataSummary(ResultModel):
     test_rows: int
     split: str
     warnings: list[str] = []
+    findings: list[Finding] = []
+    """What the checks found, the gravest first."""
 
 
 class TrainResult(ResultModel):
@@ -140,3 +162,25 @@ class EvaluationResult(ResultModel):
     warnings: list[str] = []
     links: dict[str, str] = {}
     timings: dict[str, float] = {}
+
+
+class MetricDifference(ResultModel):
+    """A metric of an earlier job beside that of its repetition."""
+
+    original: float | None
+    reproduced: float | None
+    difference: float | None
+    """reproduced - original; None where one of them has no value."""
+
+
+class ReproductionResult(ResultModel):
+    """An earlier job done again from its snapshot."""
+
+    job_id: str
+    """The earlier job."""
+    data_sha256: str
+    identical: bool
+    """Whether every metric is the same to the last digit."""
+    metrics: dict[str, MetricDifference]
+    run_id: str
+    timings: dict[str, float]

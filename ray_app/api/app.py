@@ -11,12 +11,32 @@ from fastapi import FastAPI
 
 from ray_app.api import errors
 from ray_app.api.middleware import EdgeMiddleware
-from ray_app.api.routes import docs, evaluate, health, jobs, metrics, models, train
+from ray_app.api.routes import (
+    active_learning,
+    docs,
+    evaluate,
+    health,
+    job_data,
+    jobs,
+    metrics,
+    models,
+    train,
+)
 from ray_app.api.telemetry import HttpMetrics
 from ray_app.services.assembly import Services
 from ray_app.settings import Settings
 
-ROUTERS = (train.router, jobs.router, evaluate.router, models.router, health.router, metrics.router, docs.router)
+ROUTERS = (
+    train.router,
+    jobs.router,
+    job_data.router,
+    evaluate.router,
+    models.router,
+    active_learning.router,
+    health.router,
+    metrics.router,
+    docs.router,
+)
 
 
 def create_app(services: Services, settings: Settings, *, replica: str = "", answer_request_id: bool = True) -> FastAPI:
@@ -42,6 +62,7 @@ def create_app(services: Services, settings: Settings, *, replica: str = "", ans
     app.add_middleware(
         EdgeMiddleware,
         metrics=app.state.metrics,
+        audit=services.audit,
         max_body_mb=settings.max_body_mb,
         answer_request_id=answer_request_id,
     )

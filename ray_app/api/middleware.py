@@ -13,7 +13,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ray_app.api.errors import TooLargeError, error_response, internal_error_response
 from ray_app.api.telemetry import HttpMetrics
+from ray_app.services.audit import AuditLog
 from ray_app.services.documents import MalformedError
+from ray_app.services.keys import Caller
 from training.errors import TrainingError
 
 logger = logging.getLogger("ray_app.api")
@@ -34,13 +36,17 @@ class EdgeMiddleware:
     Args:
         app: the application inside.
         metrics: where requests are counted.
+        audit: where what changes something, or was refused, is noted.
         max_body_mb: a larger body is refused, by its Content-Length or while it comes in.
         answer_request_id: whether to send X-Request-Id; not where a proxy in front already does (Ray Serve's).
     """
 
-    def __init__(self, app: ASGIApp, metrics: HttpMetrics, *, max_body_mb: float, answer_request_id: bool) -> None:
+    def __init__(
+        self, app: ASGIApp, metrics: HttpMetrics, *, audit: AuditLog, max_body_mb: float, answer_request_id: bool
+    ) -> None:
         self._app = app
         self._metrics = metrics
+        self._audit = audit
         self._max_body_mb = max_body_mb
         self._answer_request_id = answer_request_id
 
@@ -64,6 +70,7 @@ class EdgeMiddleware:
                 if self._answer_request_id:
                     headers["X-Request-Id"] = request_id
                 self._metrics.observe(scope, status, time.perf_counter() - started)
+                self._note(scope, status, request_id, headers.get("location"))
             await send(message)
 
         try:
@@ -78,6 +85,15 @@ class EdgeMiddleware:
             if status is not None:  # half of an answer is out: only a broken connection tells the caller
                 raise
             await internal_error_response(Request(scope))(scope, receive, send_safely)
+
+    def _note(self, scope: Scope, status: int, request_id: str, location: str | None) -> None:
+        caller: Caller | None = scope["state"].get("caller")
+        client = scope.get("client")
+        self._audit.record(
+            scope["method"], scope["path"], status, caller=caller.id if caller else None,
+            role=caller.role if caller else None, client=client[0] if client else None, request_id=request_id,
+            location=location,
+        )  # fmt: skip
 
     def _refusal(self, scope: Scope) -> TrainingError | None:
         """What can be refused by the head of the request alone."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from ray_app.dispatcher.changes import Changes
@@ -12,12 +14,15 @@ from ray_app.dispatcher.control_thread import ControlThread
 from ray_app.dispatcher.controller import Controller
 from ray_app.dispatcher.messages import Outcome, Report, TaskEnd, Whereabouts
 from ray_app.dispatcher.metrics import JobMetrics
+from ray_app.dispatcher.pool_desk import CHANGES, POOL_TAG, PoolDesk, PoolMethod
 from ray_app.dispatcher.reads import Reads
 from ray_app.jobs.logs import JobLogs
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobQuery, JobStats, LogChunk
 from ray_app.jobs.store import JobStore
 from ray_app.settings import Settings
 from training.errors import UnavailableError
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -90,6 +95,11 @@ class Dispatcher:
         store = await self._opened()
         return await self._reads.alone(lambda: store.list(query))
 
+    async def active(self, tag: str) -> int:
+        """The number of jobs with the tag that are not over."""
+        store = await self._opened()
+        return await self._reads.alone(lambda: store.active(tag))
+
     async def events(self, job_id: str, *, after: int = 0, wait_s: float = 0) -> Sequence[JobEvent]:
         """Events with seq > after; waits for the first, unless the job is over."""
         store = await self._opened()
@@ -135,6 +145,13 @@ class Dispatcher:
             "cluster": await _verdict(self._do(lambda controller: controller.check_cluster())),
             "dispatcher": self._control.problem or "ok",
         }
+
+    async def pool(self, method: PoolMethod, *arguments: Any, **options: Any) -> Any:
+        """What callers ask of pools; see ray_app.jobs.pools.port. Changes go through the desk, one after the other."""
+        if method in CHANGES:
+            return await self._do(lambda controller: getattr(self._desk(controller), method)(*arguments, **options))
+        store = await self._opened()
+        return await self._reads.alone(lambda: getattr(store.pools, method)(*arguments, **options))
 
     # what comes in from workers
 
@@ -192,6 +209,8 @@ class Dispatcher:
     def _make_controller(self) -> Controller:
         if self._store is None:
             self._store = JobStore(self._settings.store_url)
+        # when the controller is there: a pool may have waited for a job that ended while nobody listened
+        self._later(lambda controller: self._desk(controller).reconcile())
         return Controller(
             self._store, self._cluster, self._logs, release_ahead=self._settings.release_ahead, changed=self._changed
         )
@@ -200,7 +219,18 @@ class Dispatcher:
         if job is not None:
             self._metrics.changed(job)
             self._changes.announce(_state_of(job_id))
+            if job.status.final and POOL_TAG in job.tags:
+                self._later(lambda controller: self._desk(controller).job_over(job))
         self._changes.announce(job_id)
+
+    def _desk(self, controller: Controller) -> PoolDesk:
+        if self._store is None:
+            raise UnavailableError("the dispatcher is starting")
+        return PoolDesk(self._store.pools, lambda kind, spec: controller.submit(kind, spec, None)[0], self._store.get)
+
+    def _later(self, function: Callable[[Controller], None]) -> None:
+        """Runs soon; nobody waits for it, so what it raises is for the log."""
+        self._control.call(function).add_done_callback(_log_failure)
 
     def _task_ended(self, end: TaskEnd) -> None:
         self._control.call(lambda controller: controller.task_ended(end))
@@ -208,6 +238,11 @@ class Dispatcher:
 
 def _state_of(job_id: str) -> str:
     return f"{job_id} state"
+
+
+def _log_failure(call: Future[None]) -> None:
+    if not call.cancelled() and (error := call.exception()) is not None:
+        logger.error("a pool could not go on: %s", error, exc_info=error)
 
 
 async def _verdict(check: Awaitable[None]) -> str:

@@ -154,6 +154,10 @@ class ProgressPart:
         """
         self._whole.progress(min(1.0, self._start + self._share * fraction))
 
+    def waiting(self, message: str) -> None:
+        """Passes it on."""
+        self._whole.waiting(message)
+
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Steps of the parts would overwrite each other."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from training import evaluation
 from training.models import FittedModel
@@ -24,6 +25,8 @@ class Assessment:
     metrics: dict[str, Interval]
     slices: list[SliceRow]
     leaderboard: list[LeaderboardRow]
+    scores: npt.NDArray[np.float64]
+    """Of the test rows."""
     notes: list[str]
     interval: IntervalReport | None
 
@@ -74,4 +77,5 @@ def assess(spec: TrainSpec, checked: Checked, parts: Parts, model: ScoringModel,
         metrics=wanted.metrics, threshold=model.threshold, **resampling,
     )  # fmt: skip
     rows, notes = leaderboard(spec, task, model.threshold, standing, resampling)
-    return Assessment(metrics, slices, rows, notes, interval_report(model.interval, parts, scores))
+    found = interval_report(model.interval, parts, scores)
+    return Assessment(metrics, slices, rows, scores, notes, found)

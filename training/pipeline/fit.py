@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+from training.distributed import Spread, engine_of
 from training.distributed.fit_tasks import ray_fits
-from training.models import FitContext, FitData, FittedModel, family_of
+from training.models import FitContext, FitData, FittedModel
 from training.models.calibration import CalibrationChoice, calibrated, with_held_out
 from training.models.parallel import FitRunner
 from training.pipeline.job import Job
@@ -43,11 +48,28 @@ def fit_model(job: Job, checked: Checked, parts: Parts) -> tuple[FittedModel, Ca
         runner=_runner(spec),
     )
     data = FitData(checked.schema, parts.train, parts.validation, structure_of(checked, spec))
-    fitted = with_held_out(family_of(spec.model).fit(spec.model, data, context), data)
+    with _spread(job) as spread:
+        fitted = with_held_out(engine_of(spec).fit(spec.model, data, context, spread), data)
     found, choice = calibrated(fitted, spec.split.seed)
     if choice is not None:
         logger.info("calibration: %s: %s", choice.calibration.method if choice.calibration else "none", choice.reason)
     return found, choice
+
+
+@contextmanager
+def _spread(job: Job) -> Iterator[Spread]:
+    """How the fit is spread, with a folder that all workers see: that of the checkpoints where there is one."""
+    resources = job.spec.resources
+    with tempfile.TemporaryDirectory(prefix="mts-fit-") as temporary:
+        yield Spread(
+            num_workers=(resources.min_workers, resources.max_workers),
+            cpus=resources.cpus_per_worker,
+            gpus=resources.gpus_per_worker,
+            memory_mb=resources.memory_mb,
+            label=f"train:{job.spec.name}:{job.id}",
+            folder=job.checkpoints or Path(temporary),
+            max_restarts=job.spec.max_retries,
+        )
 
 
 def _deadline(job: Job, test_rows: int) -> float | None:
@@ -64,4 +86,4 @@ def _runner(spec: TrainSpec) -> FitRunner | None:
     resources = spec.resources
     if spec.model.family not in OF_SEVERAL_FITS or resources.gpus_per_worker:
         return None
-    return ray_fits(resources.num_workers * resources.cpus_per_worker)
+    return ray_fits(resources.max_workers * resources.cpus_per_worker)

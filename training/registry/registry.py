@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import pandas as pd
 
@@ -77,6 +78,7 @@ class Registry:
         lineage: Mapping[str, str],
         row_hashes: RowHashes,
         verdict: GateVerdict | None = None,
+        files: Mapping[str, bytes] | None = None,
     ) -> VersionReference:
         """Makes a version of the model; a second call for the same job answers the version that is there.
 
@@ -88,13 +90,16 @@ class Registry:
             lineage: further facts, by name.
             row_hashes: `rows.row_hashes` of the rows that the model was fitted on, over its features and its target.
             verdict: what the gate says; `gate.apply` carries it out.
+            files: kept with the version, by path; see `files.py`.
         """
         client = store.connect(self.tracking_uri)
         found = versions.find_by_job(client, tracker.name, tracker.job_id)
         if found is not None:
             return _reference(tracker.name, str(found.version))
         tags = versions.version_tags(tracker, model, metrics, lineage, verdict)
-        info = versions.save_version(client, tracker, model, sample=sample, tags=tags, rows=row_hashes)
+        info = versions.save_version(
+            client, tracker, model, sample=sample, tags=tags, rows=row_hashes, files=files or {}
+        )
         return _reference(info.name, info.version)
 
     def find_by_job(self, name: str, job_id: str) -> VersionReference | None:
@@ -121,6 +126,24 @@ class Registry:
     def seen_rows(self, info: VersionInfo) -> RowHashes | None:
         """Hashes of the rows that the version was fitted on; None where it keeps none."""
         return versions.seen_rows(info)
+
+    def read_file(self, info: VersionInfo, path: str) -> bytes:
+        """A file that is kept with the version.
+
+        Raises:
+            NotFoundError: the version keeps none of that name.
+        """
+        return versions.read_file(info, path)
+
+    def training_spec(self, info: VersionInfo) -> dict[str, Any] | None:
+        """The spec of the job that made the version; None where it was not made by this service."""
+        return versions.training_spec(info)
+
+    def tag_version(self, info: VersionInfo, key: str, value: str) -> None:
+        """Writes a tag of the version."""
+        client = store.connect(self.tracking_uri)
+        with translated(f"tagging {info.uri}"):
+            client.set_model_version_tag(info.name, info.version, key, value)
 
     def models(self, limit: int = 50, cursor: str | None = None) -> ModelPage:
         """A page of models by name, each with its newest version.
