@@ -57,6 +57,17 @@ class CalibrationReport(ResultModel):
     reason: str
 
 
+class IntervalReport(ResultModel):
+    """Prediction intervals of a regression."""
+
+    coverage: float
+    """That was asked for."""
+    test_coverage: float
+    """Share of the test rows whose value lies within."""
+    width: float
+    """From `low` to `high`, in units of the target."""
+
+
 class GateVerdict(ResultModel):
     """Whether the new version became the champion, and why."""
 
@@ -180,6 +191,8 @@ class TrainResult(ResultModel):
     """The search for hyperparameters, where the spec has `tune`."""
     calibration: CalibrationReport | None = None
     """None for a regression."""
+    prediction_interval: IntervalReport | None = None
+    """Where evaluation.prediction_interval asks for it."""
     notes: list[str] = []
     """What the fit has to say: a hybrid that did not earn its place, a member that is missing, time that was short."""
     timings: dict[str, float]

@@ -44,6 +44,10 @@ def _specs() -> Iterator[tuple[str, ModelSpec, tuple[str, ...]]]:
         yield architecture, TorchSpec(architecture=architecture, params=QUICK_NETWORKS[architecture]), TASKS
     trees = [XGBoostSpec(params={"n_estimators": 60, "learning_rate": 0.1}), SklearnSpec(params={"max_iter": 30})]
     yield "stack", HybridSpec(members=trees, params={"n_folds": 3}), TASKS
+    pair = [trees[0], TorchSpec(params=QUICK_NETWORKS["tabm"] | {"max_epochs": 15})]
+    yield "residual", HybridSpec(strategy="residual", members=pair, params={"n_folds": 2}), TASKS
+    few_leaves = {"n_folds": 2, "n_trees": 6, "max_depth": 2}
+    yield "leaf_embedding", HybridSpec(strategy="leaf_embedding", members=pair, params=few_leaves), TASKS
     left_out = ["tabm", "mlp", "extra_trees", "hist_gradient_boosting", "xgboost_shallow"]
     quick = {"n_folds": 2, "max_repeats": 0, "exclude": left_out}
     yield "auto", AutoSpec(params=quick, time_budget_s=300), TASKS
@@ -114,7 +118,7 @@ def mixed_data(task: str, *, weighted: bool = False, validation: bool = True) ->
 
 def fit(spec: ModelSpec, data: FitData, **context: typing.Any) -> FittedModel:
     # two threads of tiny networks mostly wait for each other, long on a busy machine
-    cpus = 1 if spec.family == "torch" else 2
+    cpus = 1 if spec.family in {"torch", "hybrid"} else 2
     return family_of(spec).fit(spec, data, FitContext(**{"seed": 7, "cpus": cpus, **context}))
 
 
@@ -143,7 +147,7 @@ def test_fit_predict_save_load(spec: ModelSpec, task: str, weighted: bool, tmp_p
     np.testing.assert_array_equal(loaded.scores(fresh), scores)
     one_by_one = np.concatenate([loaded.scores(fresh[row : row + 1]) for row in range(5)])
     # BLAS adds up one row in another order than many; networks compute in float32
-    np.testing.assert_allclose(one_by_one, scores[:5], rtol=1e-5 if spec.family == "torch" else 1e-12)
+    np.testing.assert_allclose(one_by_one, scores[:5], rtol=1e-5 if spec.family in {"torch", "hybrid"} else 1e-12)
     pd.testing.assert_frame_equal(fresh, untouched)
     assert np.isfinite(scores).all()
     if task == "regression":

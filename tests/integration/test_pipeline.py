@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -213,6 +214,51 @@ def test_slices_and_a_cost_matrix_reach_the_result(workplace: Workplace) -> None
     assert {row.column for row in result.slices} == {"housing"}
 
 
+QUICK_TREES = {"family": "xgboost", "params": {"n_estimators": 40, "learning_rate": 0.1}}
+
+
+def test_a_hybrid_stands_beside_its_parents_and_says_whether_it_earns_its_place(workplace: Workplace) -> None:
+    members = [QUICK_TREES, {"family": "sklearn", "estimator": "logistic_regression"}]
+    model = {"family": "hybrid", "strategy": "stack", "members": members, "params": {"n_folds": 3}}
+    result = run(spec_of("german-stack", model=model), workplace, SilentObserver(), job_id="job_stack")
+
+    hybrid, *parents = result.leaderboard
+    assert hybrid.model == "hybrid: stack"
+    assert {row.model for row in parents} == {"xgboost", "logistic_regression"}
+    best = parents[0]
+    assert best.gain is not None
+    assert best.gain.value == pytest.approx(hybrid.validation["roc_auc"] - best.validation["roc_auc"], abs=1e-9)
+    earned = best.gain.low is not None and best.gain.low > 0
+    assert earned != any("has not earned its place" in note for note in result.notes)
+    assert result.calibration is not None
+    assert result.calibration.rows == result.data.train_rows + result.data.validation_rows
+    rows = pd.read_csv(EXAMPLES / "german_credit.csv")
+    loaded = workplace.registry.load(workplace.registry.resolve("german-stack"))
+    assert loaded.predict(rows)["bad"].between(0, 1).all()
+
+
+def test_a_budget_too_short_for_anything_registers_the_best_constant_with_a_warning(workplace: Workplace) -> None:
+    spec = spec_of("german-auto", model={"family": "auto", "time_budget_s": 0.001})
+    result = run(spec, workplace, SilentObserver(), job_id="job_auto")
+
+    assert result.metrics["roc_auc"].value == 0.5
+    assert any("no model could be fitted" in note for note in result.notes)
+    assert {"xgboost", "tabm", "linear"} <= {row.model for row in result.leaderboard if row.error}
+
+
+def test_prediction_intervals_are_answered_and_measured(workplace: Workplace) -> None:
+    wanted = {"prediction_interval": 0.8}
+    spec = spec_of("diabetes-interval", model=QUICK_TREES, evaluation=wanted)
+    result = run(spec, workplace, SilentObserver(), job_id="job_interval")
+
+    assert result.prediction_interval is not None
+    assert result.prediction_interval.test_coverage == pytest.approx(0.8, abs=0.15)
+    model = workplace.registry.load(workplace.registry.resolve("diabetes-interval"))
+    answer = model.predict(pd.read_csv(EXAMPLES / "diabetes.csv"))
+    assert list(answer.columns) == ["prediction", "low", "high"]
+    np.testing.assert_allclose(answer["high"] - answer["low"], result.prediction_interval.width)
+
+
 @pytest.mark.parametrize(
     ("changes", "field", "words"),
     [
@@ -221,6 +267,9 @@ def test_slices_and_a_cost_matrix_reach_the_result(workplace: Workplace) -> None
         ({"data": {"source": {"type": "file", "uri": "/etc/passwd"}}}, "data.source.uri", "root"),
         ({"model": {"family": "xgboost", "params": {"max_dept": 3}}}, "model.params.max_dept", "max_depth"),
         ({"split": {"strategy": "time"}}, "data.time_column", "time"),
+        ({"model": {"family": "hybrid", "members": [{"family": "xgboost"}]}}, "model.members", "two members"),
+        ({"model": {"family": "auto", "params": {"exclude": ["tabmm"]}}}, "model.params.exclude.0", "tabm"),
+        ({"evaluation": {"prediction_interval": 0.9}}, "evaluation.prediction_interval", "regression"),
         ({"evaluation": {"metrics": ["rmse"]}}, "evaluation.metrics", "binary"),
         ({"evaluation": {"slices": ["hosing"]}}, "evaluation.slices", "housing"),
     ],

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from training.data.table import TableSchema
+from training.models.features import wide_columns
 from training.models.pool import Pool
 from training.spec import MemberSpec, SklearnSpec, TorchSpec, XGBoostSpec
 
-Kind = Literal["linear", "xgboost", "xgboost_shallow", "hist_gradient_boosting", "extra_trees", "tabm", "mlp"]
+Kind = Literal[
+    "linear", "xgboost", "xgboost_shallow", "xgboost_encoded", "hist_gradient_boosting", "extra_trees", "tabm", "mlp",
+]  # fmt: skip
 
 ROW_BYTES = 8
 """Of one value of the table, as an estimate of memory is made before a fit."""
@@ -90,6 +93,9 @@ def portfolio(schema: TableSchema, shape: Shape, exclude: frozenset[str] = froze
             _cost(0.8, 3e-6), _memory(table=1.0), interruptible=False, most=0.15,
         ),
     ]  # fmt: skip
+    if wide_columns(schema):
+        encoded = XGBoostSpec(features=["target_encoding", "counts"])
+        found.append(Candidate("xgboost_encoded", encoded, 8.0, _cost(0.3, 3e-6), _memory(table=2.0), most=0.3))
     kept = [candidate for candidate in found if candidate.name not in exclude]
     return sorted(kept, key=lambda candidate: -candidate.rank(shape))
 
@@ -97,7 +103,8 @@ def portfolio(schema: TableSchema, shape: Shape, exclude: frozenset[str] = froze
 def names() -> tuple[str, ...]:
     """All that a caller may exclude."""
     return (
-        "linear", "xgboost", "xgboost_shallow", "tabm", "extra_trees", "mlp", "hist_gradient_boosting",
+        "linear", "xgboost", "xgboost_shallow", "xgboost_encoded", "tabm", "extra_trees", "mlp",
+        "hist_gradient_boosting",
     )  # fmt: skip
 
 

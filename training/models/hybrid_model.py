@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from training.models.base import FitContext, FitData, FittedModel, ModelFamily
-from training.models.hybrid_params import PARAMS, check_params, members_of
+from training.models.hybrid_params import PARAMS, ResidualParams, StackParams, check_params, members_of
 from training.models.hybrid_stack import fit_stack
 from training.spec import HybridSpec, ModelSpec
 
@@ -36,7 +36,16 @@ class HybridFamily(ModelFamily):
         wanted = _hybrid(spec)
         params = check_params(PARAMS[wanted.strategy], wanted.params, wanted.strategy)
         members = members_of(wanted, data.schema.task, self._families)
-        return fit_stack(members, params, data, context)
+        if isinstance(params, StackParams):
+            return fit_stack(members, params, data, context)
+        # both import what scores networks, and with it PyTorch, which takes seconds: only who fits them waits for it
+        if isinstance(params, ResidualParams):
+            from training.models.hybrid_residual import fit_residual  # noqa: PLC0415
+
+            return fit_residual(members, params, data, context)
+        from training.models.hybrid_leaves import fit_leaf_embedding  # noqa: PLC0415
+
+        return fit_leaf_embedding(members, params, data, context)
 
 
 def _hybrid(spec: ModelSpec) -> HybridSpec:

@@ -33,7 +33,28 @@ class StackParams(SpecModel):
     """Runs of the greedy selection, each over some of the members."""
 
 
-PARAMS: dict[HybridStrategy, type[StackParams]] = {"stack": StackParams}
+class LeafParams(SpecModel):
+    """Of the strategy leaf_embedding."""
+
+    n_folds: int = Field(default=4, ge=2, le=20)
+    """Parts of the rows; the leaves of each come from trees that did not learn from it."""
+    n_trees: int = Field(default=32, ge=1, le=512)
+    max_depth: int = Field(default=4, ge=1, le=8)
+    learning_rate: float = Field(default=0.1, gt=0, le=1)
+
+
+class ResidualParams(SpecModel):
+    """Of the strategy residual."""
+
+    n_folds: int = Field(default=5, ge=2, le=20)
+    """Parts of the rows; the margin of each comes from trees that did not learn from it."""
+
+
+PARAMS: dict[HybridStrategy, type[StackParams | LeafParams | ResidualParams]] = {
+    "stack": StackParams,
+    "leaf_embedding": LeafParams,
+    "residual": ResidualParams,
+}
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import numpy as np
 from training.errors import FitError, JobCancelledError
 from training.events import Observer, Phase, SilentObserver
 from training.models.base import FitContext, FitData, FittedModel, ModelFamily, Scores
-from training.models.pool import Fold, Pool, taken
+from training.models.pool import Fold, Pool, structure_in, taken
 from training.spec import ModelSpec
 
 logger = logging.getLogger("training")
@@ -112,7 +112,7 @@ def run_task(pool: Pool, task: FitTask, limit_s: float | None = None, observer: 
     """
     started = time.monotonic()
     held = taken(pool.rows, task.fold.held)
-    data = FitData(pool.schema, taken(pool.rows, task.fold.learnt), held)
+    data = FitData(pool.schema, taken(pool.rows, task.fold.learnt), held, structure_in(pool, task.fold))
     context = FitContext(
         seed=task.seed,
         cpus=task.cpus,

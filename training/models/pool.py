@@ -72,6 +72,13 @@ def taken(rows: Rows, positions: Positions) -> Rows:
     return Rows(frame, rows.target[positions], weight)
 
 
+def structure_in(pool: Pool, fold: Fold) -> Structure:
+    """What ties together the rows that a fold learns from, then those that it holds out."""
+    rows = np.concatenate([fold.learnt, fold.held])
+    groups, times = pool.structure.groups, pool.structure.times
+    return Structure(None if groups is None else groups[rows], None if times is None else times[rows])
+
+
 def folds_of(pool: Pool, count: int, seed: int) -> list[Fold]:
     """Divides the pool into folds.
 

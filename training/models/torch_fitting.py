@@ -22,7 +22,7 @@ from training.mts_scoring.network_base import Inputs, InputShape, Network
 from training.mts_scoring.network_encoder import NetworkEncoder, NetworkInputs
 from training.mts_scoring.networks import NetworkPlan
 from training.mts_scoring.registry import PREDICTORS
-from training.mts_scoring.torch_predictor import TargetScale, TorchPredictor
+from training.mts_scoring.torch_predictor import TargetScale, TorchPredictor, offset_of
 from training.spec import TorchArchitecture
 
 logger = logging.getLogger("training")
@@ -38,10 +38,24 @@ START_ROWS = 10_000
 """Training rows, at most, from which the initial weights follow."""
 
 
+@dataclass(frozen=True)
+class Margins:
+    """What the networks add to: [n, classes] log probabilities, or [n] values, of the train and the validation rows."""
+
+    train: npt.NDArray[np.float64]
+    validation: npt.NDArray[np.float64] | None
+
+
 def fit_networks(
-    architecture: TorchArchitecture, params: NetworkParams, data: FitData, context: FitContext
+    architecture: TorchArchitecture,
+    params: NetworkParams,
+    data: FitData,
+    context: FitContext,
+    margins: Margins | None = None,
 ) -> FittedModel:
     """Fits as many networks as the parameters ask for and the deadline allows, at least one.
+
+    With `margins` the networks learn what is to be added to them, and the predictor wants them too.
 
     Raises:
         DataError: a column holds what its kind does not allow.
@@ -49,7 +63,7 @@ def fit_networks(
         JobCancelledError: the observer asked for it.
     """
     with fit_errors("torch", RuntimeError), torch_threads(context.cpus):
-        return _fit(architecture, params, data, context)
+        return _fit(architecture, params, data, context, margins)
 
 
 @dataclass(frozen=True)
@@ -109,13 +123,19 @@ def set_up(architecture: TorchArchitecture, params: NetworkParams, data: FitData
     return NetworkSetup(encoder, target, plan, recipe, count, pilots, seed, start, num_classes, described)
 
 
-def _fit(architecture: TorchArchitecture, params: NetworkParams, data: FitData, context: FitContext) -> FittedModel:
+def _fit(
+    architecture: TorchArchitecture,
+    params: NetworkParams,
+    data: FitData,
+    context: FitContext,
+    margins: Margins | None,
+) -> FittedModel:
     device = device_of(context.gpus)
     setup = set_up(architecture, params, data, context.seed)
-    train = network_rows(setup, data.train, device)
+    train = network_rows(setup, data.train, device, margins.train if margins else None)
     validation = None
     if data.validation is not None and len(data.validation):
-        validation = network_rows(setup, data.validation, device)
+        validation = network_rows(setup, data.validation, device, margins.validation if margins else None)
     networks, trainings = train_networks(setup, train, validation, context, Alone())
     return fitted_model(setup, networks, trainings)
 
@@ -235,13 +255,16 @@ def _target_scale(target: npt.NDArray[Any]) -> TargetScale:
     return TargetScale(mean, deviation if deviation > 1e-10 * abs(mean) else 1.0, low, high)
 
 
-def network_rows(setup: NetworkSetup, rows: Rows, device: torch.device) -> NetworkRows:
+def network_rows(
+    setup: NetworkSetup, rows: Rows, device: torch.device, margins: npt.NDArray[np.float64] | None = None
+) -> NetworkRows:
     """The rows as tensors that stay on the device: batches are slices of them."""
     weight = None
     if rows.weight is not None:
         weight = torch.from_numpy((rows.weight / rows.weight.mean()).astype(np.float32)).to(device)
     inputs = Inputs.of(setup.encoder.transform(rows.frame), device)
-    return NetworkRows(inputs, torch.from_numpy(scaled_target(setup, rows.target)).to(device), weight)
+    offset = None if margins is None else offset_of(margins, setup.target).to(device)
+    return NetworkRows(inputs, torch.from_numpy(scaled_target(setup, rows.target)).to(device), weight, offset)
 
 
 def scaled_target(setup: NetworkSetup, target: npt.NDArray[Any]) -> npt.NDArray[Any]:

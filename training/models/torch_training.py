@@ -29,11 +29,13 @@ class DivergedError(Exception):
 @dataclass(frozen=True)
 class NetworkRows:
     """Rows on the device of the network. `target`: [n] class codes, int64, or standardised values, float32. `weight`:
-    [n] float32 with mean 1, or None. A batch of separate rows for each member has a dimension more, [n, members]."""
+    [n] float32 with mean 1, or None. `offset`: [n, outputs] logits, or standardised values, to which the network adds;
+    None for nothing. A batch of separate rows for each member has a dimension more, [n, members]."""
 
     inputs: Inputs
     target: Tensor
     weight: Tensor | None
+    offset: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.target)
@@ -46,7 +48,15 @@ class NetworkRows:
     def rows(self, index: slice | Tensor) -> NetworkRows:
         """Some of the rows."""
         weight = None if self.weight is None else self.weight[index]
-        return NetworkRows(self.inputs.rows(index), self.target[index], weight)
+        offset = None if self.offset is None else self.offset[index]
+        return NetworkRows(self.inputs.rows(index), self.target[index], weight, offset)
+
+    def shifted(self, outputs: Tensor) -> Tensor:
+        """The outputs of a network for these rows, [n, members, outputs], with the offset."""
+        outputs = outputs.float()
+        if self.offset is None:
+            return outputs
+        return outputs + (self.offset if self.offset.ndim == 3 else self.offset[:, None, :])
 
 
 @dataclass
@@ -153,7 +163,7 @@ class TrainingRun:
             done = (epoch + place.start / len(rows)) / epochs
             with _mixed_precision(device):
                 outputs = forward(batch.inputs)
-            loss = training_loss(outputs.float(), batch, self.recipe.label_smoothing)
+            loss = training_loss(batch.shifted(outputs), batch, self.recipe.label_smoothing)
             optimizer.step(loss, done)
             total += torch.stack([loss.detach().double() * len(batch), torch.tensor(len(batch), device=device)])
             if peers.is_late(late=self.progress.is_late(done)):
@@ -272,12 +282,8 @@ def scored(network: Network, rows: NetworkRows) -> Scored:
     """The rows with the scores of the averaged members."""
     network.eval()
     with torch.inference_mode():
-        parts = [
-            average(
-                network(rows.inputs.rows(slice(start, start + BATCH_ROWS))).float(), is_regression=rows.is_regression
-            )
-            for start in range(0, len(rows), BATCH_ROWS)
-        ]
+        batches = (rows.rows(slice(start, start + BATCH_ROWS)) for start in range(0, len(rows), BATCH_ROWS))
+        parts = [average(batch.shifted(network(batch.inputs)), is_regression=rows.is_regression) for batch in batches]
     weight = None if rows.weight is None else rows.weight.cpu().numpy()
     return Scored(torch.cat(parts).double().cpu().numpy(), rows.target.cpu().numpy(), weight)
 

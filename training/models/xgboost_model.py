@@ -14,6 +14,7 @@ import xgboost as xgb
 from training.data.table import Rows
 from training.errors import Problem, SpecError, nearest
 from training.models.base import FitContext, FitData, FittedModel, ModelFamily
+from training.models.features import fit_with_features
 from training.models.fitting import FitReporter, features_of, fit_errors, prepared
 from training.models.xgboost_params import (
     ALIASES,
@@ -49,6 +50,8 @@ class XGBoostFamily(ModelFamily):
 
     def fit(self, spec: ModelSpec, data: FitData, context: FitContext) -> FittedModel:
         """Fits, see ModelFamily. After the deadline the best so far is returned."""
+        if isinstance(spec, XGBoostSpec) and spec.features:
+            return fit_with_features(self, spec.model_copy(update={"features": []}), spec.features, data, context)
         with fit_errors("xgboost", xgb.core.XGBoostError):
             encoder = prepared(context, "encoder", lambda: TableEncoder.fit(data.train.frame, features_of(data.schema)))
             return _boost(set_up(spec, data, context.seed, encoder), data, context)
@@ -61,7 +64,7 @@ class XGBoostFamily(ModelFamily):
         """As many rounds as were best, see ModelFamily."""
         rounds = {"n_estimators": int(facts["best_iteration"]) + 1, "early_stopping_rounds": 0}
         kept = {name: value for name, value in _params(spec).items() if ALIASES.get(name, name) not in rounds}
-        return XGBoostSpec(params=kept | rounds)
+        return spec.model_copy(update={"params": kept | rounds})
 
 
 def _params(spec: ModelSpec) -> Mapping[str, Any]:
@@ -98,8 +101,11 @@ def set_up(spec: ModelSpec, data: FitData, seed: int, encoder: TableEncoder | No
 
     Raises:
         InputError: a column holds what its kind does not allow.
-        SpecError: a constraint names what is no feature.
+        SpecError: a constraint names what is no feature; or `features` are still to be made, see fit_with_features.
     """
+    if isinstance(spec, XGBoostSpec) and spec.features:
+        hint = "Use one worker, or leave model.features out."
+        raise SpecError.at("model.features", spec.features, "not made by a fit over several workers", hint=hint)
     plan = plan_boosting(_params(spec), data.schema.task)
     encoder = encoder or TableEncoder.fit(data.train.frame, features_of(data.schema))
     has_validation = data.validation is not None and len(data.validation) > 0

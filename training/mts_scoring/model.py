@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from .columns import Feature, InputError, check_columns
+from .interval import PredictionInterval
 from .predictor import Predictor
 from .registry import PREDICTORS
 
@@ -43,6 +44,15 @@ class ScoringModel:
     target: str
     threshold: float | None
     extras: dict[str, Any] = field(default_factory=dict)
+    interval: PredictionInterval | None = None
+    """Regression only: `predict` also answers the columns "low" and "high"."""
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Columns that `predict` answers."""
+        if self.classes:
+            return self.classes
+        return ("prediction",) if self.interval is None else ("prediction", "low", "high")
 
     @property
     def requirements(self) -> tuple[str, ...]:
@@ -64,8 +74,10 @@ class ScoringModel:
         Raises:
             InputError: as `scores`.
         """
-        columns = list(self.classes) or ["prediction"]
-        return pd.DataFrame(self.scores(frame).reshape(len(frame), len(columns)), index=frame.index, columns=columns)
+        scores = self.scores(frame).reshape(len(frame), len(self.classes) or 1)
+        if self.interval is not None:
+            scores = scores + np.array([0.0, -self.interval.margin, self.interval.margin])
+        return pd.DataFrame(scores, index=frame.index, columns=list(self.outputs))
 
     def save(self, folder: Path) -> None:
         """Writes the model into a folder that is new or empty. The manifest comes last: a folder without is no model.
@@ -92,6 +104,7 @@ class ScoringModel:
             "target": self.target,
             "threshold": self.threshold,
             "extras": self.extras,
+            "interval": asdict(self.interval) if self.interval else None,
             "sha256": _hashes(inner),
         }
         text = json.dumps(manifest, indent=2, ensure_ascii=False, allow_nan=False)
@@ -118,6 +131,7 @@ class ScoringModel:
             target=manifest["target"],
             threshold=manifest["threshold"],
             extras=manifest["extras"],
+            interval=PredictionInterval(**manifest["interval"]) if manifest.get("interval") else None,
         )
 
 

@@ -38,8 +38,11 @@ class PredictorTable(Mapping[str, type[Predictor]]):
 PREDICTORS = PredictorTable([
     ("calibrated", "calibrated_predictor", "CalibratedPredictor"),
     ("constant", "constant_predictor", "ConstantPredictor"),
+    ("features", "feature_predictor", "FeaturePredictor"),
     ("ft_transformer", "torch_predictor", "FTTransformerPredictor"),
+    ("leaf_embedding", "leaf_predictor", "LeafPredictor"),
     ("mlp", "torch_predictor", "MLPPredictor"),
+    ("residual", "residual_predictor", "ResidualPredictor"),
     ("sklearn", "sklearn_predictor", "SklearnPredictor"),
     ("stack", "stack_predictor", "StackPredictor"),
     ("tabm", "torch_predictor", "TabMPredictor"),

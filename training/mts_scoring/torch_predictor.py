@@ -57,13 +57,20 @@ class TorchPredictor(Predictor):
 
     def predict(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
         """Scores rows, see Predictor."""
-        starts = range(0, max(1, len(frame)), BATCH_ROWS)
-        return np.concatenate([self._scores(frame.iloc[start : start + BATCH_ROWS]) for start in starts])
+        return self.predict_from(frame, None)
 
-    def _scores(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
+    def predict_from(self, frame: pd.DataFrame, margins: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float64]:
+        """Scores rows, adding to margins where the networks have learnt to: [n, classes] log probabilities or [n]."""
+        parts = [slice(start, start + BATCH_ROWS) for start in range(0, max(1, len(frame)), BATCH_ROWS)]
+        return np.concatenate(
+            [self._scores(frame.iloc[part], None if margins is None else margins[part]) for part in parts]
+        )
+
+    def _scores(self, frame: pd.DataFrame, margins: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float64]:
+        shift = torch.zeros(()) if margins is None else offset_of(margins, self.target)[:, None, :]
         with torch.inference_mode():
             inputs = Inputs.of(self.encoder.transform(frame))
-            means = [average(network(inputs), is_regression=self.num_classes == 0) for network in self.networks]
+            means = [average(network(inputs) + shift, is_regression=self.num_classes == 0) for network in self.networks]
             scores: npt.NDArray[np.float64] = torch.stack(means).double().mean(dim=0).numpy()
         if self.target is None:
             scores /= scores.sum(axis=1, keepdims=True)  # float32 rows sum to one only within 1e-6
@@ -112,6 +119,13 @@ class TorchPredictor(Predictor):
 def average(outputs: torch.Tensor, *, is_regression: bool) -> torch.Tensor:
     """What the members say together: [n, members, outputs] to [n, outputs], probabilities or values."""
     return (outputs if is_regression else outputs.softmax(dim=-1)).mean(dim=1)
+
+
+def offset_of(margins: npt.NDArray[np.float64], target: TargetScale | None) -> torch.Tensor:
+    """Margins in the units of a network's outputs, [n, outputs] float32."""
+    if target is not None:
+        margins = ((margins - target.mean) / target.deviation)[:, None]
+    return torch.from_numpy(margins.astype(np.float32))
 
 
 class MLPPredictor(TorchPredictor):

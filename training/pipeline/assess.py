@@ -11,9 +11,10 @@ from training import evaluation
 from training.models import FittedModel
 from training.models.calibration import CalibrationChoice
 from training.mts_scoring.model import Feature, ScoringModel
+from training.pipeline.intervals import interval_report, prediction_interval
 from training.pipeline.leaderboard import Standing, leaderboard
 from training.pipeline.prepare import Checked, Parts
-from training.result import Interval, LeaderboardRow, SliceRow
+from training.result import Interval, IntervalReport, LeaderboardRow, SliceRow
 from training.spec import TrainSpec
 
 
@@ -27,6 +28,7 @@ class Assessment:
     scores: npt.NDArray[np.float64]
     """Of the test rows."""
     notes: list[str]
+    interval: IntervalReport | None
 
 
 def scoring_model(
@@ -52,6 +54,7 @@ def scoring_model(
         target=schema.target,
         threshold=threshold,
         extras={"weight_column": spec.data.weight_column},
+        interval=prediction_interval(spec, fitted),
     )
 
 
@@ -74,4 +77,5 @@ def assess(spec: TrainSpec, checked: Checked, parts: Parts, model: ScoringModel,
         metrics=wanted.metrics, threshold=model.threshold, **resampling,
     )  # fmt: skip
     rows, notes = leaderboard(spec, task, model.threshold, standing, resampling)
-    return Assessment(metrics, slices, rows, scores, notes)
+    found = interval_report(model.interval, parts, scores)
+    return Assessment(metrics, slices, rows, scores, notes, found)

@@ -114,6 +114,7 @@ def _run(job: Job, commit: Callable[[], None]) -> TrainResult:
         slices=assessment.slices,
         threshold=model.threshold,
         calibration=calibration_report(measured.calibration),
+        prediction_interval=assessment.interval,
         notes=assessment.notes,
         study=measured.study,
         timings=watch.timings,

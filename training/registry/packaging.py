@@ -79,8 +79,7 @@ def signature_of(model: ScoringModel) -> ModelSignature:
     says what is wrong with them. The kinds of the columns are in the model's metadata.
     """
     inputs = Schema([ColSpec(AnyType(), feature.name, required=False) for feature in model.features])
-    names = model.classes or ("prediction",)
-    return ModelSignature(inputs, Schema([ColSpec(DataType.double, name) for name in names]))
+    return ModelSignature(inputs, Schema([ColSpec(DataType.double, name) for name in model.outputs]))
 
 
 def pinned_requirements(model: ScoringModel) -> tuple[str, ...]:

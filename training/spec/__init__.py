@@ -22,6 +22,7 @@ from training.spec.model import (
     SklearnSpec,
     TorchArchitecture,
     TorchSpec,
+    TreeFeature,
     XGBoostSpec,
 )
 from training.spec.parsing import parse_spec
@@ -65,6 +66,7 @@ __all__ = [
     "TorchArchitecture",
     "TorchSpec",
     "TrainSpec",
+    "TreeFeature",
     "TuneSpec",
     "UploadSource",
     "ValidationSpec",

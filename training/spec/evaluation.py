@@ -26,6 +26,9 @@ class EvaluationSpec(SpecModel):
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     cost_matrix: dict[str, dict[str, float]] | None = None
     """cost_matrix[actual][predicted]; chooses the decision threshold of a binary model on the validation rows."""
+    prediction_interval: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """Regression: the registered model also answers `low` and `high`, between which the true value lies with this
+    probability (conformal prediction on rows that the model did not learn from)."""
     explain: bool = True
     """SHAP values and permutation importance in the report."""
     fairness: list[str] = []

@@ -27,12 +27,18 @@ class SklearnSpec(SpecModel):
     """Arguments of the estimator, by scikit-learn's names."""
 
 
+TreeFeature = Literal["target_encoding", "counts"]
+
+
 class XGBoostSpec(SpecModel):
     """Boosted trees with early stopping on the validation rows and native categorical splits."""
 
     family: Literal["xgboost"] = "xgboost"
     params: dict[str, Any] = {}
     """Arguments by the names of XGBoost's scikit-learn interface; native aliases such as `eta` work too."""
+    features: list[TreeFeature] = []
+    """Columns made of categorical ones with more than 20 values: the mean of the target by category, out of fold, and
+    how often a category occurs. They are part of the registered model, which takes raw rows."""
 
 
 TorchArchitecture = Literal["mlp", "tabm", "ft_transformer"]
@@ -49,7 +55,7 @@ class TorchSpec(SpecModel):
 
 
 MemberSpec = Annotated[SklearnSpec | XGBoostSpec | TorchSpec, Field(discriminator="family")]
-HybridStrategy = Literal["stack"]
+HybridStrategy = Literal["stack", "leaf_embedding", "residual"]
 
 
 class HybridSpec(SpecModel):
@@ -58,9 +64,11 @@ class HybridSpec(SpecModel):
 
     family: Literal["hybrid"] = "hybrid"
     strategy: HybridStrategy = "stack"
-    """stack: members fitted over folds, combined by their out-of-fold scores."""
+    """stack: members fitted over folds, combined by their out-of-fold scores. leaf_embedding: a net reads the leaves of
+    boosted trees. residual: a net corrects the trees' margin."""
     members: Annotated[list[MemberSpec], Field(max_length=32)] = []
-    """Two or more; default: boosted trees, TabM and a linear model."""
+    """stack: two or more; default boosted trees, TabM and a linear model. The others: boosted trees (xgboost) and a net
+    (torch), in this order."""
     params: dict[str, Any] = {}
     """Of the strategy, such as {"n_folds": 5, "combiner": "linear"}."""
 
