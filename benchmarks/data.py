@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.data_tables import ROWS, fill_postgres, mixed, write_parquet
 from benchmarks.report import Row
 
-TURNS = 3
+TURNS = 2
 SCRIPT = Path(__file__).with_name("data_steps.py")
 
 
