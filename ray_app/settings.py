@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     """CPUs that `mts up` gives to Ray. Default: all of the machine."""
     max_body_mb: Annotated[float, Field(gt=0)] = 16.0
     """A larger request body is refused with 413."""
+    max_inflow_mb: Annotated[float, Field(gt=0)] = 48.0
+    """The same for a batch of predictions or outcomes; Ray Serve's proxy takes 50 MB."""
     release_ahead: Annotated[int, Field(ge=1)] = 4
     """Jobs handed to Ray beyond what fits now; these are what an autoscaler sees, and what priority cannot reorder."""
     plan_limit_mb: Annotated[float, Field(ge=0)] = 8.0

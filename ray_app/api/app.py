@@ -11,12 +11,21 @@ from fastapi import FastAPI
 
 from ray_app.api import errors
 from ray_app.api.middleware import EdgeMiddleware
-from ray_app.api.routes import docs, evaluate, health, jobs, metrics, models, train
+from ray_app.api.routes import docs, evaluate, health, jobs, metrics, models, monitors, train
 from ray_app.api.telemetry import HttpMetrics
 from ray_app.services.assembly import Services
 from ray_app.settings import Settings
 
-ROUTERS = (train.router, jobs.router, evaluate.router, models.router, health.router, metrics.router, docs.router)
+ROUTERS = (
+    train.router,
+    jobs.router,
+    evaluate.router,
+    models.router,
+    monitors.router,
+    health.router,
+    metrics.router,
+    docs.router,
+)
 
 
 def create_app(services: Services, settings: Settings, *, replica: str = "", answer_request_id: bool = True) -> FastAPI:
@@ -43,6 +52,7 @@ def create_app(services: Services, settings: Settings, *, replica: str = "", ans
         EdgeMiddleware,
         metrics=app.state.metrics,
         max_body_mb=settings.max_body_mb,
+        body_limits_mb={monitors.INFLOW_PATH: max(settings.max_body_mb, settings.max_inflow_mb)},
         answer_request_id=answer_request_id,
     )
     for router in ROUTERS:

@@ -6,6 +6,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Mapping
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
@@ -35,13 +36,23 @@ class EdgeMiddleware:
         app: the application inside.
         metrics: where requests are counted.
         max_body_mb: a larger body is refused, by its Content-Length or while it comes in.
+        body_limits_mb: other limits, for paths that match a pattern.
         answer_request_id: whether to send X-Request-Id; not where a proxy in front already does (Ray Serve's).
     """
 
-    def __init__(self, app: ASGIApp, metrics: HttpMetrics, *, max_body_mb: float, answer_request_id: bool) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        metrics: HttpMetrics,
+        *,
+        max_body_mb: float,
+        answer_request_id: bool,
+        body_limits_mb: Mapping[str, float] | None = None,
+    ) -> None:
         self._app = app
         self._metrics = metrics
         self._max_body_mb = max_body_mb
+        self._body_limits = [(re.compile(path), limit_mb) for path, limit_mb in (body_limits_mb or {}).items()]
         self._answer_request_id = answer_request_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -70,7 +81,7 @@ class EdgeMiddleware:
             with self._metrics.open_requests.track_inprogress():
                 refusal = self._refusal(scope)
                 if refusal is None:
-                    await self._app(scope, self._limited(receive), send_safely)
+                    await self._app(scope, self._limited(scope, receive), send_safely)
                 else:
                     await error_response(Request(scope), refusal)(scope, receive, send_safely)
         except Exception:
@@ -84,32 +95,34 @@ class EdgeMiddleware:
         if "\x00" in scope["path"] or b"%00" in scope.get("query_string", b""):
             return MalformedError("the address holds a NUL character")
         length = Headers(scope=scope).get("content-length", "0")
-        if length.isdecimal() and int(length) > self._max_body_bytes:
-            return self._too_large()
+        limit_mb = self._limit_mb(scope)
+        if length.isdecimal() and int(length) > limit_mb * 1_000_000:
+            return _too_large(limit_mb)
         return None
 
-    def _limited(self, receive: Receive) -> Receive:
-        received = 0
+    def _limited(self, scope: Scope, receive: Receive) -> Receive:
+        received, limit_mb = 0, self._limit_mb(scope)
 
         async def limited() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > self._max_body_bytes:
-                raise self._too_large()
+            if received > limit_mb * 1_000_000:
+                raise _too_large(limit_mb)
             return message
 
         return limited
 
-    @property
-    def _max_body_bytes(self) -> int:
-        return int(self._max_body_mb * 1_000_000)
+    def _limit_mb(self, scope: Scope) -> float:
+        found = (limit_mb for path, limit_mb in self._body_limits if path.fullmatch(scope["path"]))
+        return next(found, self._max_body_mb)
 
-    def _too_large(self) -> TooLargeError:
-        return TooLargeError(
-            f"the body is larger than {self._max_body_mb:g} MB",
-            hint="Put the rows into a file under a data root, or let the operator raise MTS_MAX_BODY_MB.",
-        )
+
+def _too_large(limit_mb: float) -> TooLargeError:
+    return TooLargeError(
+        f"the body is larger than {limit_mb:g} MB",
+        hint="Put the rows into a file under a data root, or let the operator raise MTS_MAX_BODY_MB.",
+    )
 
 
 def _request_id(given: str | None) -> str:

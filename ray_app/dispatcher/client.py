@@ -7,6 +7,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import ray
@@ -14,9 +15,9 @@ from ray.actor import ActorHandle
 from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
 
 from ray_app.dispatcher.actor import DispatcherActor
+from ray_app.dispatcher.monitor_client import MonitorsClient
 from ray_app.dispatcher.runner import PIPELINE
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobQuery, JobStats, JobStatus, LogChunk
-from ray_app.jobs.port import Jobs
 from ray_app.settings import Settings
 from training.errors import ConflictError, TrainingError, UnavailableError
 
@@ -36,8 +37,8 @@ MAX_CONCURRENCY = 5000
 """Calls that may wait in the dispatcher at once: one for each follower of a job and one for each running attempt."""
 
 
-def connect(settings: Settings, *, runner: str = PIPELINE) -> Jobs:
-    """The jobs of the cluster that this process is connected to; starts the dispatcher if there is none.
+def connect(settings: Settings, *, runner: str = PIPELINE) -> DispatcherClient:
+    """The jobs and monitors of the cluster that this process is connected to; starts the dispatcher if there is none.
 
     Whoever calls this first should belong to a Ray job that lives on: Ray ends the idle worker processes of a job that
     is over, and with them go warm starts.
@@ -84,6 +85,8 @@ class DispatcherClient:
     def __init__(self, reach: Callable[[], ActorHandle[Any]]) -> None:
         self._reach = reach
         self._actor = reach()
+        self.monitors = MonitorsClient(partial(self._call, "monitor"))
+        """Implements ray_app.jobs.monitors.port.Monitors."""
 
     async def submit(
         self, kind: JobKind, spec: dict[str, Any], *, idempotency_key: str | None = None, retry_of: str | None = None

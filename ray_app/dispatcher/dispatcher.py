@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Future
 from typing import Any, TypeVar
 
 from ray_app.dispatcher.changes import Changes
 from ray_app.dispatcher.cluster import Cluster
 from ray_app.dispatcher.control_thread import ControlThread
-from ray_app.dispatcher.controller import Controller
+from ray_app.dispatcher.controller import Action, Controller
 from ray_app.dispatcher.messages import Outcome, Report, TaskEnd, Whereabouts
 from ray_app.dispatcher.metrics import JobMetrics
+from ray_app.dispatcher.monitor_desk import MonitorDesk
 from ray_app.dispatcher.reads import Reads
 from ray_app.jobs.logs import JobLogs
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobQuery, JobStats, LogChunk
-from ray_app.jobs.store import JobStore
+from ray_app.jobs.store import JobStore, utc_now
 from ray_app.settings import Settings
 from training.errors import UnavailableError
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -40,6 +45,7 @@ class Dispatcher:
         self._settings = settings
         self._metrics = metrics
         self._store: JobStore | None = None
+        self._monitors: MonitorDesk | None = None
         self._logs = JobLogs(settings.logs_path)
         self._changes = Changes()
         self._reads = Reads()
@@ -136,6 +142,10 @@ class Dispatcher:
             "dispatcher": self._control.problem or "ok",
         }
 
+    async def monitor(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """What callers ask of monitors; see ray_app.jobs.monitors.port."""
+        return await self._do(lambda controller: getattr(self._desk(controller), method)(*arguments, **options))
+
     # what comes in from workers
 
     async def begin(self, job_id: str, attempt: int, where: Whereabouts) -> bool:
@@ -192,14 +202,34 @@ class Dispatcher:
     def _make_controller(self) -> Controller:
         if self._store is None:
             self._store = JobStore(self._settings.store_url)
-        return Controller(
+        controller = Controller(
             self._store, self._cluster, self._logs, release_ahead=self._settings.release_ahead, changed=self._changed
         )
+        self._monitors = MonitorDesk(self._store.monitors, controller.submit, self._store.list, utc_now)
+        controller.also = self._monitor_step
+        # when the controller is there: a check may have ended while nobody listened
+        self._later(lambda _: self._desk(controller).reconcile())
+        return controller
+
+    def _desk(self, _: Controller) -> MonitorDesk:
+        if self._monitors is None:
+            raise UnavailableError("the dispatcher is starting")
+        return self._monitors
+
+    def _monitor_step(self) -> Sequence[Action]:
+        started = [] if self._monitors is None else self._monitors.step()
+        return [Action("scheduled", job_id, why) for job_id, why in started]
+
+    def _later(self, function: Callable[[Controller], None]) -> None:
+        """Runs soon; nobody waits for it, so what it raises is for the log."""
+        self._control.call(function).add_done_callback(_log_failure)
 
     def _changed(self, job_id: str, job: Job | None) -> None:
         if job is not None:
             self._metrics.changed(job)
             self._changes.announce(_state_of(job_id))
+            if job.status.final and job.kind == "monitor":
+                self._later(lambda controller: self._desk(controller).job_over(job))
         self._changes.announce(job_id)
 
     def _task_ended(self, end: TaskEnd) -> None:
@@ -208,6 +238,11 @@ class Dispatcher:
 
 def _state_of(job_id: str) -> str:
     return f"{job_id} state"
+
+
+def _log_failure(call: Future[None]) -> None:
+    if not call.cancelled() and (error := call.exception()) is not None:
+        logger.error("what followed from a job failed: %s", error, exc_info=error)
 
 
 async def _verdict(check: Awaitable[None]) -> str:

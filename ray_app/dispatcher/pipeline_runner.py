@@ -10,7 +10,8 @@ from typing import Any
 
 from ray_app.dispatcher.messages import Assignment, Place
 from training.data import DataAccess
-from training.events import Observer, SilentObserver
+from training.events import Observer, SilentObserver, logging_to
+from training.monitoring.store import monitors_root
 from training.pipeline import Workplace, evaluate_model, run
 from training.registry import Registry
 from training.spec import EvaluateSpec, TrainSpec, parse_spec
@@ -34,6 +35,12 @@ class PipelineRunner:
         if assignment.kind == "evaluate":
             report = evaluate_model(parse_spec(EvaluateSpec, assignment.spec), workplace, observer)
             return report.model_dump(mode="json")
+        if assignment.kind == "monitor":
+            # imported by the few jobs that need it: it loads scikit-learn
+            from ray_app.dispatcher.monitor_runner import MonitorRunner  # noqa: PLC0415
+
+            with logging_to(observer):
+                return MonitorRunner(place, workplace.registry).run(assignment, observer)
         spec = parse_spec(TrainSpec, assignment.spec)
         return run(spec, workplace, observer, job_id=assignment.job_id, commit=commit).model_dump(mode="json")
 
@@ -53,7 +60,8 @@ class PipelineRunner:
 
 def _workplace(place: Place) -> Workplace:
     return Workplace(
-        access=DataAccess(roots=place.roots, base=place.base),
+        # retraining reads what the checks of monitors have written
+        access=DataAccess(roots=(*place.roots, monitors_root(place.artifact_uri)), base=place.base),
         registry=Registry(tracking_uri=place.tracking_uri, artifact_uri=place.artifact_uri),
         checkpoints=place.checkpoints,
     )

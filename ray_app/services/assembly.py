@@ -6,11 +6,13 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+from ray_app.jobs.monitors.port import Monitors
 from ray_app.jobs.port import Jobs
 from ray_app.services.evaluate import EvaluateService
 from ray_app.services.keys import KeyRing
 from ray_app.services.links import LinkedJobs
 from ray_app.services.models import ModelService
+from ray_app.services.monitor import MonitorService
 from ray_app.services.pool import BoundedPool
 from ray_app.services.readiness import Readiness
 from ray_app.services.train import TrainService
@@ -42,6 +44,7 @@ class Services:
     train: TrainService
     evaluate: EvaluateService
     models: ModelService
+    monitors: MonitorService
     readiness: Readiness
     keys: KeyRing | None
     key_checks: BoundedPool
@@ -67,7 +70,7 @@ def workplace_of(settings: Settings) -> Workplace:
     return Workplace(access, Registry(settings.tracking_uri, settings.artifacts))
 
 
-def assemble(jobs: Jobs, settings: Settings) -> Services:
+def assemble(jobs: Jobs, settings: Settings, *, monitors: Monitors) -> Services:
     """The services over a dispatcher and the settings' registry.
 
     Data checks, the registry and key checks have pools of their own: none can starve the others.
@@ -76,14 +79,16 @@ def assemble(jobs: Jobs, settings: Settings) -> Services:
     jobs = LinkedJobs(jobs, settings)
     data_checks = BoundedPool("data-checks", max_threads=2)
     registry_calls = BoundedPool("registry", max_threads=4)
+    inflow = BoundedPool("inflow", max_threads=2, max_waiting=8)
     key_checks = BoundedPool("key-checks", max_threads=1, max_waiting=16)
     return Services(
         jobs=jobs,
         train=TrainService(jobs, workplace, data_checks, plan_limit_mb=settings.plan_limit_mb),
         evaluate=EvaluateService(jobs, workplace, registry_calls),
         models=ModelService(workplace.registry, registry_calls),
+        monitors=MonitorService(monitors, jobs, workplace.registry, settings.artifacts, inflow),
         readiness=Readiness(jobs, workplace.registry, registry_calls),
         keys=KeyRing(settings.api_keys_file) if settings.api_keys_file else None,
         key_checks=key_checks,
-        pools=(data_checks, registry_calls, key_checks),
+        pools=(data_checks, registry_calls, inflow, key_checks),
     )

@@ -16,7 +16,7 @@ from ray_app.api.app import create_app
 from ray_app.jobs.store import JobStore
 from ray_app.services.assembly import assemble
 from ray_app.settings import Settings
-from tests.unit.api.store_jobs import StoreJobs
+from tests.unit.api.store_jobs import StoreJobs, StoreMonitors
 
 ROWS = [{"x": float(index % 17), "k": "abc"[index % 3], "y": "yes" if index % 2 else "no"} for index in range(80)]
 
@@ -86,7 +86,7 @@ def make_api(
             **settings,
         )
         jobs = StoreJobs(sqlite_url)
-        app = create_app(assemble(jobs, chosen), chosen)
+        app = create_app(assemble(jobs, chosen, monitors=StoreMonitors(jobs)), chosen)
         made.append(Api(app, jobs, data, portal, chosen))
         return made[-1]
 
