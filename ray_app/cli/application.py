@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ray_app.cli import jobs, machine, models
+from ray_app.cli import jobs, machine, models, monitor
 
 EXIT_FAILED = 1
 
@@ -40,6 +40,8 @@ app = typer.Typer(
 for panel, room in (("This machine", machine), ("Jobs", jobs), ("Models", models)):
     for name, command in room.COMMANDS.items():
         app.command(name, rich_help_panel=panel)(command)
+
+app.add_typer(monitor.app, name="monitor", rich_help_panel="Models")
 
 
 def main() -> None:

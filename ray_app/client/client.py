@@ -11,6 +11,7 @@ from typing import Any, Literal, Self, overload
 import httpx
 
 from ray_app.client import streams
+from ray_app.client.monitors import MonitorsApi
 from ray_app.client.transport import TIMEOUT_S, Transport, segment
 from ray_app.client.types import ModelDetails, ModelVersion
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobStatus
@@ -43,6 +44,8 @@ class MtsClient:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._transport = Transport(base_url.rstrip("/"), api_key, transport)
+        self.monitors = MonitorsApi(self._transport)
+        """Models in use: predictions and outcomes in, reports and alarms out."""
 
     def __enter__(self) -> Self:
         return self
