@@ -1,10 +1,10 @@
-"""All benchmarks, or those named: python -m benchmarks [small_jobs first_line reads long_fit]."""
+"""All benchmarks, or those named: python -m benchmarks [small_jobs first_line reads long_fit monitoring]."""
 
 from __future__ import annotations
 
 import sys
 
-from benchmarks import first_line, long_fit, reads, small_jobs
+from benchmarks import first_line, long_fit, monitoring, reads, small_jobs
 from benchmarks.report import show
 
 BENCHMARKS = {
@@ -12,6 +12,7 @@ BENCHMARKS = {
     "first_line": first_line.rows,
     "reads": reads.rows,
     "long_fit": long_fit.rows,
+    "monitoring": monitoring.rows,
 }
 
 if __name__ == "__main__":
