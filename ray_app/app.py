@@ -63,7 +63,7 @@ class Replica:
         """Called by Serve in the replica, because the application holds threads and cannot be sent there."""
         jobs = dispatcher.connect(self._settings)
         replica_id = serve.get_replica_context().replica_id.unique_id
-        services = assemble(jobs, self._settings, monitors=jobs.monitors)
+        services = assemble(jobs, self._settings, pools=jobs.pools, monitors=jobs.monitors)
         return create_app(services, self._settings, replica=replica_id, answer_request_id=False)
 
 

@@ -40,7 +40,17 @@ class Settings(BaseSettings):
     data_roots: Annotated[tuple[str, ...], NoDecode] = ()
     """Folders or URI prefixes that a spec may read, separated by commas. Default: examples/data and home's uploads."""
     connections_file: Path | None = None
+    """Names the SQL databases and Feast repositories that a spec may read (YAML or JSON)."""
     api_keys_file: Path | None = None
+    oidc_issuer: str | None = None
+    """OpenID Connect provider whose tokens are taken beside API keys."""
+    oidc_audience: str = "mts"
+    """What its tokens must be made for."""
+    oidc_role_claim: str = "roles"
+    """Claim with the caller's roles; a dot leads into an object, as in realm_access.roles."""
+    tls_cert_file: Path | None = None
+    """Certificate chain in PEM; with the key below the service speaks https."""
+    tls_key_file: Path | None = None
     webhooks_file: Path | None = None
     url: str | None = None
     """Where `mts` finds the service. Default: host and port above."""
@@ -58,6 +68,8 @@ class Settings(BaseSettings):
     """A larger request body is refused with 413."""
     max_inflow_mb: Annotated[float, Field(gt=0)] = 48.0
     """The same for a batch of predictions or outcomes; Ray Serve's proxy takes 50 MB."""
+    label_studio_secret: SecretStr | None = None
+    """What Label Studio's webhook must prove to know; None refuses it."""
     release_ahead: Annotated[int, Field(ge=1)] = 4
     """Jobs handed to Ray beyond what fits now; these are what an autoscaler sees, and what priority cannot reorder."""
     plan_limit_mb: Annotated[float, Field(ge=0)] = 8.0
@@ -70,11 +82,17 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _loopback_or_keys(self) -> Self:
-        if not self.loopback and self.api_keys_file is None:
+        if not self.loopback and self.api_keys_file is None and self.oidc_issuer is None:
             raise ValueError(
                 f"MTS_HOST={self.host} is reachable from other machines, and there are no API keys; "
                 "set MTS_API_KEYS_FILE, or MTS_HOST=127.0.0.1"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _both_or_neither(self) -> Self:
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError("MTS_TLS_CERT_FILE and MTS_TLS_KEY_FILE go together; set both, or none")
         return self
 
     @property
@@ -94,7 +112,8 @@ class Settings(BaseSettings):
             return self.url.rstrip("/")
         everywhere = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}  # noqa: S104 - compared, not bound
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"http://{everywhere.get(self.host, host)}:{self.port}"
+        scheme = "https" if self.tls_cert_file else "http"
+        return f"{scheme}://{everywhere.get(self.host, host)}:{self.port}"
 
     def shown(self) -> dict[str, str]:
         """Every setting by its variable, with secrets masked: what `mts doctor` prints."""
@@ -135,6 +154,11 @@ class Settings(BaseSettings):
         return tuple(root if "://" in root else str(Path(root).expanduser().resolve()) for root in given)
 
     @property
+    def connections_path(self) -> Path | None:
+        """Absolute path of the connections file."""
+        return None if self.connections_file is None else self.connections_file.expanduser().resolve()
+
+    @property
     def logs_path(self) -> Path:
         """Folder of job logs on the head node."""
         return self.home_path / "logs"
@@ -144,7 +168,8 @@ class Settings(BaseSettings):
         values = {
             "MTS_HOME": str(self.home_path),
             "MTS_BASE": str(self.base.resolve()),
-            "MTS_DATABASE_URL": None if self.database_url is None else self.database_url.get_secret_value(),
+            "MTS_DATABASE_URL": _secret(self.database_url),
+            "MTS_LABEL_STUDIO_SECRET": _secret(self.label_studio_secret),
             "MTS_DATA_ROOTS": ",".join(self.roots),
             "MTS_ARTIFACT_URI": self.artifacts,
             "MLFLOW_TRACKING_URI": self.tracking_uri,
@@ -153,6 +178,11 @@ class Settings(BaseSettings):
             value = getattr(self, name)
             values.setdefault(_variable(name), str(value.resolve()) if isinstance(value, Path) else _text(value))
         return {name: value for name, value in values.items() if value is not None}
+
+
+def environment_secret(name: str) -> str | None:
+    """A variable of this process that the connections file refers to as `env:NAME`."""
+    return os.environ.get(name)
 
 
 def child_environment(overrides: Mapping[str, str | None]) -> dict[str, str]:
@@ -178,3 +208,7 @@ def _variable(field: str) -> str:
 
 def _text(value: object) -> str | None:
     return None if value is None else str(value)
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return None if value is None else value.get_secret_value()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import uuid
 from pathlib import Path
@@ -36,6 +37,9 @@ def run_spec(
     tracking_uri: Annotated[str | None, typer.Option(envvar="MLFLOW_TRACKING_URI", help="MLflow store.")] = None,
     artifact_uri: Annotated[str | None, typer.Option(envvar="MTS_ARTIFACT_URI", help="Artifact folder.")] = None,
     data_roots: Annotated[str, typer.Option(envvar="MTS_DATA_ROOTS", help="Readable folders beside this one.")] = "",
+    connections_file: Annotated[
+        Path | None, typer.Option(envvar="MTS_CONNECTIONS_FILE", help="Named databases and feature repositories.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything, train nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
@@ -46,7 +50,9 @@ def run_spec(
     place = home.expanduser().resolve()
     roots = tuple(root.strip() for root in data_roots.split(",") if root.strip())
     workplace = Workplace(
-        access=DataAccess(roots=(str(Path.cwd()), *roots), base=Path.cwd()),
+        access=DataAccess(
+            roots=(str(Path.cwd()), *roots), base=Path.cwd(), connections_file=connections_file, secret=os.environ.get
+        ),
         registry=Registry(tracking_uri or f"sqlite:///{place / 'mlflow.db'}", artifact_uri or str(place / "artifacts")),
         checkpoints=place / "checkpoints",
     )

@@ -5,6 +5,7 @@
     ├── DataError                 the data cannot be read or cannot be used
     │   └── AccessError           the operator does not allow that source
     ├── FitError                  an estimator failed on valid data (diverged, out of memory)
+    │   └── WorkerLostError       workers of one fit died, hung or lost their node too often
     ├── NotFoundError             no such model, version or alias
     ├── ConflictError             the request does not fit the present state
     ├── ResourceError             no node of the cluster can ever hold the job
@@ -97,6 +98,10 @@ class AccessError(DataError):
 
 class FitError(TrainingError):
     """An estimator failed on valid data."""
+
+
+class WorkerLostError(FitError):
+    """Workers of one fit died, hung or lost their node too often."""
 
 
 class NotFoundError(TrainingError):

@@ -18,7 +18,8 @@ class Observer(Protocol):
     """Hears what a pipeline does.
 
     Called from one thread, in order. An observer must return quickly (no network wait on the path of a fit) and must
-    not change what it is given. It may raise JobCancelledError from `progress`, which ends the job; nothing else.
+    not change what it is given. It may raise JobCancelledError from `progress` and `waiting`, which ends the job;
+    nothing else.
     """
 
     def phase(self, phase: Phase) -> None:
@@ -26,6 +27,13 @@ class Observer(Protocol):
 
     def progress(self, fraction: float, eta_s: float | None = None) -> None:
         """Share of the present phase that is done, in [0, 1].
+
+        Raises:
+            JobCancelledError: somebody asked the job to stop.
+        """
+
+    def waiting(self, message: str) -> None:
+        """What the job waits for, for people; "" when it goes on. May be called often.
 
         Raises:
             JobCancelledError: somebody asked the job to stop.
@@ -45,6 +53,9 @@ class SilentObserver:
         """Does nothing."""
 
     def progress(self, fraction: float, eta_s: float | None = None) -> None:
+        """Does nothing."""
+
+    def waiting(self, message: str) -> None:
         """Does nothing."""
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
@@ -69,6 +80,11 @@ class Observers:
         """Share of the present phase that is done."""
         for member in self._members:
             member.progress(fraction, eta_s)
+
+    def waiting(self, message: str) -> None:
+        """What the job waits for."""
+        for member in self._members:
+            member.waiting(message)
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Figures of the running fit."""

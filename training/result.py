@@ -34,8 +34,27 @@ class LeaderboardRow(ResultModel):
 
     model: str
     validation: dict[str, float]
-    """Metrics on the validation rows."""
+    """Metrics on rows that the model did not learn from: the validation rows, or, where models were fitted over folds,
+    every row by the models of the other folds. Empty where it failed."""
     fit_s: float
+    gain: Interval | None = None
+    """Of the job's model over this one, in the primary metric on the same rows; positive: the job's is better."""
+    share: float | None = None
+    """Of the job's model, where that combines several."""
+    error: str | None = None
+    """Why it is missing."""
+
+
+class CalibrationReport(ResultModel):
+    """Whether the probabilities were corrected, on rows that the model did not learn from."""
+
+    method: Literal["none", "temperature", "isotonic"]
+    rows: int
+    log_loss_before: float
+    log_loss_after: float
+    """Cross-fitted: no row's probability is corrected by what that row teaches."""
+    temperature: float | None = None
+    reason: str
 
 
 class GateVerdict(ResultModel):
@@ -48,6 +67,14 @@ class GateVerdict(ResultModel):
     difference: Interval | None = None
     """Gain in the promotion metric over the champion on the same test rows, positive is better."""
     metric: str | None = None
+    method: str | None = None
+    """How the interval of the difference was made: DeLong or paired bootstrap."""
+    rows: int | None = None
+    """Test rows that both models scored and neither was fitted on."""
+    facts: dict[str, float] = {}
+    """What limits were held against: ece, latency_ms, champion_latency_ms."""
+    failed_checks: list[str] = []
+    """Limits of the spec that the version does not keep, whatever the champion is."""
 
 
 class SliceRow(ResultModel):
@@ -61,6 +88,18 @@ class SliceRow(ResultModel):
     """Too few rows for the metrics to say much."""
 
 
+class Finding(ResultModel):
+    """Something that a check of the data found."""
+
+    check: str
+    """Name of the check, as in `validation.fail_on`."""
+    severity: Literal["error", "warning", "info"]
+    columns: list[str] = []
+    evidence: str
+    remedy: str
+    figures: dict[str, float] = {}
+
+
 class DataSummary(ResultModel):
     """The rows that the job saw."""
 
@@ -72,6 +111,8 @@ class DataSummary(ResultModel):
     test_rows: int
     split: str
     warnings: list[str] = []
+    findings: list[Finding] = []
+    """What the checks found, the gravest first."""
 
 
 class TrainResult(ResultModel):
@@ -88,6 +129,10 @@ class TrainResult(ResultModel):
     slices: list[SliceRow] = []
     threshold: float | None = None
     """Binary: score from which on the positive class is decided."""
+    calibration: CalibrationReport | None = None
+    """None for a regression."""
+    notes: list[str] = []
+    """What the fit has to say: a hybrid that did not earn its place, a member that is missing, time that was short."""
     timings: dict[str, float]
 
 
@@ -104,3 +149,25 @@ class EvaluationResult(ResultModel):
     warnings: list[str] = []
     links: dict[str, str] = {}
     timings: dict[str, float] = {}
+
+
+class MetricDifference(ResultModel):
+    """A metric of an earlier job beside that of its repetition."""
+
+    original: float | None
+    reproduced: float | None
+    difference: float | None
+    """reproduced - original; None where one of them has no value."""
+
+
+class ReproductionResult(ResultModel):
+    """An earlier job done again from its snapshot."""
+
+    job_id: str
+    """The earlier job."""
+    data_sha256: str
+    identical: bool
+    """Whether every metric is the same to the last digit."""
+    metrics: dict[str, MetricDifference]
+    run_id: str
+    timings: dict[str, float]

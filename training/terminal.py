@@ -27,6 +27,7 @@ class TerminalObserver:
             TimeElapsedColumn(), TextColumn("{task.fields[metrics]}"), console=console, transient=True,
         )  # fmt: skip
         self._task = self._bar.add_task("start", total=1.0, metrics="")
+        self._waits_for = ""
 
     def __enter__(self) -> Self:
         if self._console.is_terminal:
@@ -48,6 +49,13 @@ class TerminalObserver:
     def progress(self, fraction: float, eta_s: float | None = None) -> None:
         """Moves the bar."""
         self._bar.update(self._task, completed=fraction)
+
+    def waiting(self, message: str) -> None:
+        """Prints it once."""
+        if message != self._waits_for:
+            self._waits_for = message
+            if message:
+                self.log(message)
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Shows the newest figures beside the bar."""

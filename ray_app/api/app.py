@@ -11,7 +11,18 @@ from fastapi import FastAPI
 
 from ray_app.api import errors
 from ray_app.api.middleware import EdgeMiddleware
-from ray_app.api.routes import docs, evaluate, health, jobs, metrics, models, monitors, train
+from ray_app.api.routes import (
+    active_learning,
+    docs,
+    evaluate,
+    health,
+    job_data,
+    jobs,
+    metrics,
+    models,
+    monitors,
+    train,
+)
 from ray_app.api.telemetry import HttpMetrics
 from ray_app.services.assembly import Services
 from ray_app.settings import Settings
@@ -19,8 +30,10 @@ from ray_app.settings import Settings
 ROUTERS = (
     train.router,
     jobs.router,
+    job_data.router,
     evaluate.router,
     models.router,
+    active_learning.router,
     monitors.router,
     health.router,
     metrics.router,
@@ -51,6 +64,7 @@ def create_app(services: Services, settings: Settings, *, replica: str = "", ans
     app.add_middleware(
         EdgeMiddleware,
         metrics=app.state.metrics,
+        audit=services.audit,
         max_body_mb=settings.max_body_mb,
         body_limits_mb={monitors.INFLOW_PATH: max(settings.max_body_mb, settings.max_inflow_mb)},
         answer_request_id=answer_request_id,

@@ -1,6 +1,7 @@
 """Who may call what. Each endpoint declares the least role that may call it.
 
-With an API keys file a caller sends its key as `Authorization: Bearer …` or `X-API-Key`. Without one the service is
+With an API keys file a caller sends its key as `Authorization: Bearer …` or `X-API-Key`; with an OpenID provider, a
+token of it in the same way. Without one the service is
 bound to the loopback interface and every caller is the user of the machine; what remains to be kept out is the
 browser: a page of another site that posts here (its Origin gives it away), or one whose name was made to resolve to
 127.0.0.1 (its Host does).
@@ -17,6 +18,7 @@ from fastapi.security import APIKeyHeader, HTTPAuthorizationCredentials, HTTPBea
 
 from ray_app.api.context import services_of
 from ray_app.api.errors import ForbiddenError, UnauthenticatedError
+from ray_app.services.assembly import Services
 from ray_app.services.keys import Caller, Role
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -39,6 +41,8 @@ class Requires:
             UnauthenticatedError, ForbiddenError: it may not pass.
         """
         caller = await authenticate(request, bearer.credentials if bearer else api_key)
+        request.scope["state"]["caller"] = caller  # for the audit log
+        services_of(request).quotas.count_request(caller)
         require(caller, self.role)
         return caller
 
@@ -46,6 +50,15 @@ class Requires:
 VIEWER, TRAINER, APPROVER = Requires(Role.VIEWER), Requires(Role.TRAINER), Requires(Role.APPROVER)
 Viewer = Annotated[Caller, Depends(VIEWER)]
 Trainer = Annotated[Caller, Depends(TRAINER)]
+
+
+async def _starts_a_job(request: Request, caller: Annotated[Caller, Depends(TRAINER)]) -> Caller | None:
+    await services_of(request).quotas.check_jobs(caller)
+    return None if caller is LOCAL_USER else caller
+
+
+StartsJob = Annotated[Caller | None, Depends(_starts_a_job)]
+"""Of an endpoint that makes a job: a trainer whose quota has room for one more; None where there are no keys."""
 
 
 async def public() -> None:
@@ -69,15 +82,23 @@ async def authenticate(request: Request, key: str | None) -> Caller:
     """
     _refuse_other_sites(request)
     services = services_of(request)
-    if services.keys is None:
+    if services.keys is None and services.oidc is None:
         _refuse_other_names(request)
         return LOCAL_USER
     if not key:
         raise UnauthenticatedError("this needs an API key", hint="Send it as Authorization: Bearer KEY.")
-    caller = services.keys.known(key) or await services.key_checks.run(services.keys.verify, key)
+    caller = await _caller_of(services, key)
     if caller is None:
         raise UnauthenticatedError("the API key is not known or has expired", hint="Ask the operator for a new one.")
     return caller
+
+
+async def _caller_of(services: Services, presented: str) -> Caller | None:
+    if services.oidc is not None and services.oidc.is_token(presented):
+        return await services.key_checks.run(services.oidc.verify, presented)
+    if services.keys is None:
+        return None
+    return services.keys.known(presented) or await services.key_checks.run(services.keys.verify, presented)
 
 
 def _refuse_other_sites(request: Request) -> None:

@@ -64,6 +64,7 @@ TABLE: Mapping[type[Exception], Answer] = {
     errors.DataError: Answer(422, "The data cannot be used"),
     errors.AccessError: Answer(422, "The source is not allowed"),
     errors.FitError: Answer(422, "The model cannot be fitted"),
+    errors.WorkerLostError: Answer(503, "Workers were lost"),
     errors.ResourceError: Answer(422, "The cluster can never hold the job"),
     OverloadedError: Answer(429, "Too many requests", retry_after_s=1),
     errors.UnavailableError: Answer(503, "A service is away", retry_after_s=5),
@@ -108,7 +109,7 @@ def error_response(request: Request, error: TrainingError) -> Response:
         hint=error.hint or None,
         errors=[_field_error(item.field, item.value, item.message) for item in error.problems],
     )
-    return problem_response(request, problem, _headers(row))
+    return problem_response(request, problem, _headers(row, getattr(error, "retry_after_s", None)))
 
 
 def internal_error_response(request: Request) -> Response:
@@ -222,8 +223,9 @@ def _field_error(field: str, value: Any, message: str) -> FieldError:
     return FieldError(field=field, value=value if finite else str(value), message=message)
 
 
-def _headers(row: Answer) -> dict[str, str]:
-    headers = {} if row.retry_after_s is None else {"Retry-After": str(row.retry_after_s)}
+def _headers(row: Answer, retry_after_s: int | None = None) -> dict[str, str]:
+    wait_s = retry_after_s or row.retry_after_s
+    headers = {} if wait_s is None else {"Retry-After": str(wait_s)}
     if row.status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="mts"'
     return headers

@@ -14,7 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ray_app.api.errors import TooLargeError, error_response, internal_error_response
 from ray_app.api.telemetry import HttpMetrics
+from ray_app.services.audit import AuditLog
 from ray_app.services.documents import MalformedError
+from ray_app.services.keys import Caller
 from training.errors import TrainingError
 
 logger = logging.getLogger("ray_app.api")
@@ -35,6 +37,7 @@ class EdgeMiddleware:
     Args:
         app: the application inside.
         metrics: where requests are counted.
+        audit: where what changes something, or was refused, is noted.
         max_body_mb: a larger body is refused, by its Content-Length or while it comes in.
         body_limits_mb: other limits, for paths that match a pattern.
         answer_request_id: whether to send X-Request-Id; not where a proxy in front already does (Ray Serve's).
@@ -45,12 +48,14 @@ class EdgeMiddleware:
         app: ASGIApp,
         metrics: HttpMetrics,
         *,
+        audit: AuditLog,
         max_body_mb: float,
         answer_request_id: bool,
         body_limits_mb: Mapping[str, float] | None = None,
     ) -> None:
         self._app = app
         self._metrics = metrics
+        self._audit = audit
         self._max_body_mb = max_body_mb
         self._body_limits = [(re.compile(path), limit_mb) for path, limit_mb in (body_limits_mb or {}).items()]
         self._answer_request_id = answer_request_id
@@ -75,6 +80,7 @@ class EdgeMiddleware:
                 if self._answer_request_id:
                     headers["X-Request-Id"] = request_id
                 self._metrics.observe(scope, status, time.perf_counter() - started)
+                self._note(scope, status, request_id, headers.get("location"))
             await send(message)
 
         try:
@@ -89,6 +95,15 @@ class EdgeMiddleware:
             if status is not None:  # half of an answer is out: only a broken connection tells the caller
                 raise
             await internal_error_response(Request(scope))(scope, receive, send_safely)
+
+    def _note(self, scope: Scope, status: int, request_id: str, location: str | None) -> None:
+        caller: Caller | None = scope["state"].get("caller")
+        client = scope.get("client")
+        self._audit.record(
+            scope["method"], scope["path"], status, caller=caller.id if caller else None,
+            role=caller.role if caller else None, client=client[0] if client else None, request_id=request_id,
+            location=location,
+        )  # fmt: skip
 
     def _refusal(self, scope: Scope) -> TrainingError | None:
         """What can be refused by the head of the request alone."""

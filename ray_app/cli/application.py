@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ray_app.cli import jobs, machine, models, monitor
+from ray_app.cli import backup, data, jobs, keys, machine, models, monitor
 
 EXIT_FAILED = 1
 
@@ -37,11 +37,15 @@ app = typer.Typer(
     help="Trains, evaluates and versions models for structured data on Ray.\n\nStart here: "
     "mts up --detach && mts train examples/german_credit.yaml --follow",
 )  # fmt: skip
-for panel, room in (("This machine", machine), ("Jobs", jobs), ("Models", models)):
+PANELS = (
+    ("This machine", machine), ("This machine", backup), ("Jobs", jobs), ("Data", data), ("Models", models),
+)  # fmt: skip
+for panel, room in PANELS:
     for name, command in room.COMMANDS.items():
         app.command(name, rich_help_panel=panel)(command)
 
 app.add_typer(monitor.app, name="monitor", rich_help_panel="Models")
+app.add_typer(keys.app, name="keys", rich_help_panel="This machine")
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from ray_app.cli.problems import show_job_error
 from ray_app.client import MtsClient
 from ray_app.jobs.model import Job, JobEvent, JobStatus
 from training.events import Phase
-from training.result import EvaluationResult, TrainResult
+from training.result import EvaluationResult, ReproductionResult, TrainResult
 from training.terminal import TerminalObserver, result_table, shown_interval
 
 
@@ -63,8 +63,23 @@ def _show_result(job: Job) -> None:
 
     if job.kind == "train":
         out.print(result_table(TrainResult.model_validate(job.result)))
+    elif job.kind == "reproduce":
+        show_reproduction(ReproductionResult.model_validate(job.result))
     else:
         show_report(EvaluationResult.model_validate(job.result))
+
+
+def show_reproduction(found: ReproductionResult) -> None:
+    """Prints how much each metric differs from the earlier job's."""
+    from ray_app.cli.output import print_table, shown_number
+
+    verdict = "identical" if found.identical else "different"
+    print_line(f"{found.job_id} again, from snapshot {found.data_sha256[:12]}: {verdict}")
+    rows = [
+        (name, shown_number(one.original), shown_number(one.reproduced), one.difference)
+        for name, one in found.metrics.items()
+    ]
+    print_table(("METRIC", "ORIGINAL", "REPRODUCED", "DIFFERENCE"), rows)
 
 
 def show_report(report: EvaluationResult) -> None:

@@ -1,4 +1,4 @@
-"""Commands about jobs: train, jobs, job, cancel, retry, logs."""
+"""Commands about jobs: train, jobs, job, cancel, retry, reproduce, logs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def train(
 def list_jobs(
     *,
     status: Annotated[list[str] | None, typer.Option(help="Only these, such as RUNNING; may be repeated.")] = None,
-    kind: Annotated[str | None, typer.Option(help="train or evaluate.")] = None,
+    kind: Annotated[str | None, typer.Option(help="train, evaluate or reproduce.")] = None,
     name: Annotated[str | None, typer.Option(help="Of the model.")] = None,
     tag: Annotated[str | None, typer.Option(help="key or key=value.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most jobs to list.")] = 20,
@@ -124,6 +124,17 @@ def retry(job_id: JobId, *, follow: Follow = False, url: Url = None, as_json: As
         _attend(client, client.retry(job_id).id, follow=follow, wait=False, as_json=as_json)
 
 
+def reproduce(job_id: JobId, *, follow: Follow = False, url: Url = None, as_json: AsJson = False) -> None:
+    """Trains again from the snapshot of a finished job, and states the difference in each metric.
+
+    Example: mts reproduce job_01KC2Y --follow
+    """
+    from ray_app.cli.connection import connect
+
+    with connect(url) as client:
+        _attend(client, client.reproduce(job_id).id, follow=follow, wait=False, as_json=as_json)
+
+
 def logs(job_id: JobId, *, follow: Follow = False, url: Url = None, as_json: AsJson = False) -> None:
     """Prints the log of a job; with --follow until the job is over.
 
@@ -173,5 +184,6 @@ def _tell(found: Any, what: str, *, as_json: bool) -> None:
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {
-    "train": train, "jobs": list_jobs, "job": job, "cancel": cancel, "retry": retry, "logs": logs,
+    "train": train, "jobs": list_jobs, "job": job, "cancel": cancel, "retry": retry, "reproduce": reproduce,
+    "logs": logs,
 }  # fmt: skip

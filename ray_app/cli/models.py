@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -75,6 +76,31 @@ def models(
     print_table(("NAME", "VERSION", "ALIASES", "CREATED", "METRICS", "JOB"), rows, empty="no models")
 
 
+def report(
+    name: ModelName,
+    version: Annotated[str, typer.Argument(help="Version to report on.")],
+    *,
+    out: Annotated[Path | None, typer.Option(help="Where the page goes. Default: NAME-VERSION.html here.")] = None,
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Saves the evaluation report of a version as a page, or prints it as JSON.
+
+    Example: mts report german-credit 1 --out report.html
+    """
+    from ray_app.cli.connection import connect
+    from ray_app.cli.output import print_json, print_line
+
+    with connect(url) as client:
+        if as_json:
+            print_json(client.report(name, version))
+            return
+        page = client.report_page(name, version)
+    path = out or Path(f"{name}-{version}.html")
+    path.write_text(page, encoding="utf-8")
+    print_line(str(path))
+
+
 def promote(
     name: ModelName,
     version: Annotated[str, typer.Argument(help="Version that becomes the champion.")],
@@ -122,5 +148,5 @@ def _first_metrics(metrics: dict[str, Any], count: int = 2) -> str:
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {
-    "evaluate": evaluate, "models": models, "promote": promote, "rollback": rollback,
+    "evaluate": evaluate, "models": models, "report": report, "promote": promote, "rollback": rollback,
 }  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -148,6 +149,19 @@ class MtsClient:
         """Submits the spec of a failed or cancelled job anew."""
         return Job.model_validate_json(self._transport.send("POST", f"/jobs/{segment(job_id)}/retry").content)
 
+    def job_data(self, job_id: str) -> dict[str, Any]:
+        """The profile of every column of the job's data, and what the checks found."""
+        report: dict[str, Any] = self._transport.send("GET", f"/jobs/{segment(job_id)}/data").json()
+        return report
+
+    def reproduce(self, job_id: str, *, idempotency_key: str | None = None) -> Job:
+        """Trains again from the job's snapshot; the new job's result states the difference in each metric."""
+        response = self._transport.send(
+            "POST", f"/jobs/{segment(job_id)}/reproduce", idempotent=True,
+            headers={"Idempotency-Key": idempotency_key or uuid.uuid4().hex},
+        )  # fmt: skip
+        return Job.model_validate_json(response.content)
+
     def evaluate(
         self,
         spec: Mapping[str, Any] | EvaluateSpec,
@@ -183,6 +197,19 @@ class MtsClient:
         return ModelVersion.model_validate_json(
             self._transport.send("GET", f"/models/{segment(name)}/versions/{segment(version)}").content
         )
+
+    def report(self, name: str, version: str | int) -> dict[str, Any]:
+        """The evaluation report of a version."""
+        report: dict[str, Any] = json.loads(self._report(name, version, "application/json"))
+        return report
+
+    def report_page(self, name: str, version: str | int) -> str:
+        """The evaluation report of a version as an HTML page."""
+        return self._report(name, version, "text/html").decode()
+
+    def _report(self, name: str, version: str | int, accept: str) -> bytes:
+        path = f"/models/{segment(name)}/versions/{segment(version)}/report"
+        return self._transport.send("GET", path, headers={"Accept": accept}).content
 
     def promote(self, name: str, version: str | int, *, reason: str = "", force: bool = False) -> ModelDetails:
         """Makes the version the champion. `force` goes past the gate; it needs a reason, and the role approver."""

@@ -63,7 +63,9 @@ class Attempts:
 
     def report(self, job_id: str, attempt: int, report: Report) -> bool:
         """Keeps a report; the answer says whether to go on."""
-        if self.flights.find(job_id, attempt) is not None:
+        flight = self.flights.find(job_id, attempt)
+        if flight is not None:
+            flight.waits = report.progress.message is not None
             self._keep(job_id, attempt, report)
         return self.wanted(job_id, attempt)
 

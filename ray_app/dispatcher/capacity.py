@@ -13,19 +13,26 @@ MIB = 1024**2
 
 @dataclass(frozen=True)
 class Demand:
-    """What one task needs on one node."""
+    """What a job needs: `workers` times the same, each on one node. Several workers start together or not at all."""
 
     cpus: float = 1
     gpus: float = 0
     memory_bytes: int = 0
+    workers: int = 1
+    spread: bool = False
+    """Whether the fit starts its workers itself: the job's own process then asks for nothing."""
 
     @classmethod
     def of(cls, kind: JobKind, spec: dict[str, Any]) -> Self:
         """The demand of a stored job; an evaluation takes one CPU."""
         if kind == "evaluate":
             return cls()
-        resources = spec.get("resources") or {}
+        resources = (spec["train"] if kind == "reproduce" else spec).get("resources") or {}
+        workers = resources.get("num_workers", 1)
+        fewest, most = workers if isinstance(workers, list) else (workers, workers)
         return cls(
+            workers=fewest,
+            spread=most > 1,
             cpus=resources.get("cpus_per_worker", 1),
             gpus=resources.get("gpus_per_worker", 0),
             memory_bytes=(resources.get("memory_mb") or 0) * MIB,
@@ -37,7 +44,8 @@ class Demand:
             parts.append(_count(self.gpus, "GPU"))
         if self.memory_bytes:
             parts.append(_count(self.memory_bytes // MIB, "MB of memory"))
-        return " and ".join(parts)
+        each = " and ".join(parts)
+        return each if self.workers == 1 else f"{self.workers} workers with {each} each"
 
 
 @dataclass(frozen=True)
@@ -67,6 +75,18 @@ class Room:
         )
 
 
+def place(rooms: list[Room], demand: Demand) -> bool:
+    """Puts each worker on the first node that holds it, and takes that room away; or none where one is left over."""
+    left = list(rooms)
+    for _ in range(demand.workers):
+        index = next((index for index, room in enumerate(left) if room.holds(demand)), None)
+        if index is None:
+            return False
+        left[index] = left[index].less(demand)
+    rooms[:] = left
+    return True
+
+
 @dataclass(frozen=True)
 class Capacity:
     """The cluster as it is, and as its autoscaler may make it."""
@@ -84,10 +104,14 @@ class Capacity:
         return sum(node.cpus for node in self.nodes)
 
     def can_ever_hold(self, demand: Demand) -> bool:
-        """Whether some node, living or startable, is large enough; True where that cannot be known."""
+        """Whether the nodes, living or startable, are large enough; True where that cannot be known.
+
+        An autoscaler is taken to start as many nodes of a type as there are workers.
+        """
         if not self.nodes or self.node_types is None:
             return True
-        return any(room.holds(demand) for room in (*self.nodes, *self.node_types))
+        startable = [room for room in self.node_types if room.holds(demand)]
+        return bool(startable) or place(list(self.nodes), demand)
 
     def why_waiting(self, demand: Demand) -> str:
         """For people: "waiting for 4 CPUs; 2 of 8 free"."""
@@ -139,6 +163,8 @@ _KINDS = (
     _Kind("memory_mb", "memory_bytes", "MB of memory", MIB),
 )
 
+_WORKERS = _Kind("num_workers", "workers", "worker")
+
 
 def _shortfall(capacity: Capacity, demand: Demand) -> tuple[_Kind, str]:
     """The resource at fault, and the sentence without its subject."""
@@ -148,6 +174,10 @@ def _shortfall(capacity: Capacity, demand: Demand) -> tuple[_Kind, str]:
             autoscaler = f" and the autoscaler's largest type {startable:.0f}" if capacity.node_types else ""
             asked = _count(kind.amount(demand), kind.unit)
             return kind, f"asks for {asked} on one node; the largest node has {node:.0f}{autoscaler}"
+    if demand.workers > 1:
+        held = next(count for count in range(demand.workers - 1, -1, -1)
+                    if place(list(capacity.nodes), replace(demand, workers=count)))  # fmt: skip
+        return _WORKERS, f"asks for {demand}; the cluster has room for {held}"
     return _KINDS[0], f"asks for {demand} on one node; no node has them together"
 
 

@@ -16,6 +16,7 @@ from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
 
 from ray_app.dispatcher.actor import DispatcherActor
 from ray_app.dispatcher.monitor_client import MonitorsClient
+from ray_app.dispatcher.pool_client import PoolsClient
 from ray_app.dispatcher.runner import PIPELINE
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobQuery, JobStats, JobStatus, LogChunk
 from ray_app.settings import Settings
@@ -38,7 +39,7 @@ MAX_CONCURRENCY = 5000
 
 
 def connect(settings: Settings, *, runner: str = PIPELINE) -> DispatcherClient:
-    """The jobs and monitors of the cluster that this process is connected to; starts the dispatcher if there is none.
+    """The jobs, pools and monitors of the cluster that this process is connected to; starts the dispatcher if need be.
 
     Whoever calls this first should belong to a Ray job that lives on: Ray ends the idle worker processes of a job that
     is over, and with them go warm starts.
@@ -87,6 +88,8 @@ class DispatcherClient:
         self._actor = reach()
         self.monitors = MonitorsClient(partial(self._call, "monitor"))
         """Implements ray_app.jobs.monitors.port.Monitors."""
+        self.pools = PoolsClient(partial(self._call, "pool"), self)
+        """Pools of rows to label; implements ray_app.jobs.pools.port.Pools."""
 
     async def submit(
         self, kind: JobKind, spec: dict[str, Any], *, idempotency_key: str | None = None, retry_of: str | None = None
@@ -106,6 +109,11 @@ class DispatcherClient:
         """A page of jobs, newest first."""
         page: JobPage = await self._call("list", query)
         return page
+
+    async def active(self, tag: str) -> int:
+        """The number of jobs with the tag that are not over."""
+        count: int = await self._call("active", tag)
+        return count
 
     async def cancel(self, job_id: str) -> Job:
         """Asks the job to stop."""

@@ -103,6 +103,9 @@ class Controller:
         """
         job = self._store.request_cancel(job_id)
         self._take_back(job)
+        if job.started_at is not None:
+            # an attempt before this pause may have been killed
+            self.attempts.tidy(job)
         self._heard(job_id, job)
         return job
 

@@ -15,6 +15,7 @@ from ray_app.dispatcher.controller import Action, Controller
 from ray_app.dispatcher.messages import Outcome, Report, TaskEnd, Whereabouts
 from ray_app.dispatcher.metrics import JobMetrics
 from ray_app.dispatcher.monitor_desk import MonitorDesk
+from ray_app.dispatcher.pool_desk import CHANGES, POOL_TAG, PoolDesk, PoolMethod
 from ray_app.dispatcher.reads import Reads
 from ray_app.jobs.logs import JobLogs
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobQuery, JobStats, LogChunk
@@ -96,6 +97,11 @@ class Dispatcher:
         store = await self._opened()
         return await self._reads.alone(lambda: store.list(query))
 
+    async def active(self, tag: str) -> int:
+        """The number of jobs with the tag that are not over."""
+        store = await self._opened()
+        return await self._reads.alone(lambda: store.active(tag))
+
     async def events(self, job_id: str, *, after: int = 0, wait_s: float = 0) -> Sequence[JobEvent]:
         """Events with seq > after; waits for the first, unless the job is over."""
         store = await self._opened()
@@ -144,7 +150,14 @@ class Dispatcher:
 
     async def monitor(self, method: str, *arguments: Any, **options: Any) -> Any:
         """What callers ask of monitors; see ray_app.jobs.monitors.port."""
-        return await self._do(lambda controller: getattr(self._desk(controller), method)(*arguments, **options))
+        return await self._do(lambda _: getattr(self._monitor_desk(), method)(*arguments, **options))
+
+    async def pool(self, method: PoolMethod, *arguments: Any, **options: Any) -> Any:
+        """What callers ask of pools; see ray_app.jobs.pools.port. Changes go through the desk, one after the other."""
+        if method in CHANGES:
+            return await self._do(lambda controller: getattr(self._desk(controller), method)(*arguments, **options))
+        store = await self._opened()
+        return await self._reads.alone(lambda: getattr(store.pools, method)(*arguments, **options))
 
     # what comes in from workers
 
@@ -202,16 +215,18 @@ class Dispatcher:
     def _make_controller(self) -> Controller:
         if self._store is None:
             self._store = JobStore(self._settings.store_url)
+        # when the controller is there: a pool may have waited for a job that ended while nobody listened
+        self._later(lambda controller: self._desk(controller).reconcile())
         controller = Controller(
             self._store, self._cluster, self._logs, release_ahead=self._settings.release_ahead, changed=self._changed
         )
         self._monitors = MonitorDesk(self._store.monitors, controller.submit, self._store.list, utc_now)
         controller.also = self._monitor_step
         # when the controller is there: a check may have ended while nobody listened
-        self._later(lambda _: self._desk(controller).reconcile())
+        self._later(lambda _: self._monitor_desk().reconcile())
         return controller
 
-    def _desk(self, _: Controller) -> MonitorDesk:
+    def _monitor_desk(self) -> MonitorDesk:
         if self._monitors is None:
             raise UnavailableError("the dispatcher is starting")
         return self._monitors
@@ -220,17 +235,24 @@ class Dispatcher:
         started = [] if self._monitors is None else self._monitors.step()
         return [Action("scheduled", job_id, why) for job_id, why in started]
 
-    def _later(self, function: Callable[[Controller], None]) -> None:
-        """Runs soon; nobody waits for it, so what it raises is for the log."""
-        self._control.call(function).add_done_callback(_log_failure)
-
     def _changed(self, job_id: str, job: Job | None) -> None:
         if job is not None:
             self._metrics.changed(job)
             self._changes.announce(_state_of(job_id))
             if job.status.final and job.kind == "monitor":
+                self._later(lambda _: self._monitor_desk().job_over(job))
+            if job.status.final and POOL_TAG in job.tags:
                 self._later(lambda controller: self._desk(controller).job_over(job))
         self._changes.announce(job_id)
+
+    def _desk(self, controller: Controller) -> PoolDesk:
+        if self._store is None:
+            raise UnavailableError("the dispatcher is starting")
+        return PoolDesk(self._store.pools, lambda kind, spec: controller.submit(kind, spec, None)[0], self._store.get)
+
+    def _later(self, function: Callable[[Controller], None]) -> None:
+        """Runs soon; nobody waits for it, so what it raises is for the log."""
+        self._control.call(function).add_done_callback(_log_failure)
 
     def _task_ended(self, end: TaskEnd) -> None:
         self._control.call(lambda controller: controller.task_ended(end))

@@ -36,6 +36,8 @@ class Flight:
     kill_at: float | None = None
     kill_reason: KillReason = "cancel"
     killed_at: float | None = None
+    waits: bool = False
+    """It has begun, and waits for its workers."""
     told: str = ""
     """The last message about why it waits."""
     told_at: float = 0.0
@@ -47,7 +49,7 @@ class Flight:
 
     def outstanding(self, now: float) -> Outstanding:
         """As the release policy sees it."""
-        started = self.where is not None
+        started = self.where is not None and not self.waits
         return Outstanding(self.assignment.job_id, self.assignment.demand, started, now - self.released_at)
 
     def ask_to_stop(self, now: float) -> None:

@@ -21,15 +21,16 @@ class Place:
     tracking_uri: str
     artifact_uri: str
     checkpoints: Path
+    connections_file: Path | None = None
     webhooks_file: Path | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Where jobs of this service read and register."""
-        checkpoints = settings.home_path / "checkpoints"
         return cls(
-            settings.roots, settings.base.resolve(), settings.tracking_uri, settings.artifacts, checkpoints,
-            webhooks_file=settings.webhooks_file and settings.webhooks_file.expanduser().resolve(),
+            settings.roots, settings.base.resolve(), settings.tracking_uri, settings.artifacts,
+            settings.home_path / "checkpoints", settings.connections_path,
+            settings.webhooks_file and settings.webhooks_file.expanduser().resolve(),
         )  # fmt: skip
 
 

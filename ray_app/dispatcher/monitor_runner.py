@@ -106,9 +106,11 @@ class MonitorRunner:
         return self._registry.resolve(spec.model.name, version=number, alias=None if number else spec.model.alias)
 
     def _watched(self, spec: MonitorSpec, info: VersionInfo) -> Watched:
-        body = self._registry.read_file(info, PROFILE_FILE)
-        if body is None:
-            raise NotFoundError(f"{info.uri} has no reference profile", hint="Train a version with this release.")
+        try:
+            body = self._registry.read_file(info, PROFILE_FILE)
+        except NotFoundError:
+            hint = "Train a version with this release."
+            raise NotFoundError(f"{info.uri} has no reference profile", hint=hint) from None
         store = StreamStore(self._place.artifact_uri, spec.name)
         return Watched(spec, store, ReferenceProfile.parsed(body), info.version)
 

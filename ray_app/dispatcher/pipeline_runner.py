@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from ray_app.dispatcher.messages import Assignment, Place
+from ray_app.settings import environment_secret
 from training.data import DataAccess
 from training.events import Observer, SilentObserver, logging_to
 from training.monitoring.store import monitors_root
-from training.pipeline import Workplace, evaluate_model, run
+from training.pipeline import Workplace, evaluate_model, reproduce, run
 from training.registry import Registry
-from training.spec import EvaluateSpec, TrainSpec, parse_spec
+from training.spec import EvaluateSpec, ReproduceSpec, TrainSpec, parse_spec
 
 REHEARSAL_ROWS = 60
 REHEARSED: tuple[dict[str, Any], ...] = (
@@ -30,7 +31,7 @@ class PipelineRunner:
     def run(
         self, assignment: Assignment, place: Place, observer: Observer, commit: Callable[[], None]
     ) -> dict[str, Any]:  # fmt: skip
-        """Trains or evaluates."""
+        """Trains, evaluates or reproduces."""
         workplace = _workplace(place)
         if assignment.kind == "evaluate":
             report = evaluate_model(parse_spec(EvaluateSpec, assignment.spec), workplace, observer)
@@ -41,6 +42,11 @@ class PipelineRunner:
 
             with logging_to(observer):
                 return MonitorRunner(place, workplace.registry).run(assignment, observer)
+        if assignment.kind == "reproduce":
+            again = parse_spec(ReproduceSpec, assignment.spec)
+            return reproduce(again, workplace, observer, job_id=assignment.job_id).model_dump(mode="json")
+        if assignment.kind == "query":
+            return _query(assignment.spec, workplace, observer)
         spec = parse_spec(TrainSpec, assignment.spec)
         return run(spec, workplace, observer, job_id=assignment.job_id, commit=commit).model_dump(mode="json")
 
@@ -58,10 +64,28 @@ class PipelineRunner:
         _workplace(place).registry.close_stale_runs(name, job_id)
 
 
+def _query(raw: dict[str, Any], workplace: Workplace, observer: Observer) -> dict[str, Any]:
+    # heavy: scikit-activeml takes seconds to import, and few jobs need it
+    from training.active_learning.query import run_query  # noqa: PLC0415
+    from training.active_learning.spec import QuerySpec  # noqa: PLC0415
+
+    spec = parse_spec(QuerySpec, raw)
+    registry = workplace.registry
+    with logging_to(observer):
+        return run_query(
+            spec, workplace.access, lambda version: registry.load(registry.version(spec.name, version)), observer
+        )
+
+
 def _workplace(place: Place) -> Workplace:
     return Workplace(
-        # retraining reads what the checks of monitors have written
-        access=DataAccess(roots=(*place.roots, monitors_root(place.artifact_uri)), base=place.base),
+        access=DataAccess(
+            # retraining reads what the checks of monitors have written
+            roots=(*place.roots, monitors_root(place.artifact_uri)),
+            base=place.base,
+            connections_file=place.connections_file,
+            secret=environment_secret,
+        ),
         registry=Registry(tracking_uri=place.tracking_uri, artifact_uri=place.artifact_uri),
         checkpoints=place.checkpoints,
     )

@@ -10,6 +10,7 @@ from typing import Any
 
 import ray
 from ray.actor import ActorHandle
+from ray.util import get_placement_group, remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ray_app.dispatcher.autoscaler import node_types
@@ -53,6 +54,8 @@ class RayCluster:
         self._runner = runner
         self._ended = ended
         self._tasks: dict[tuple[str, int], ray.ObjectRef[None]] = {}
+        self._rooms: dict[str, str] = {}
+        """Names of the placement groups that jobs reserve for their workers, by job."""
         self._capacity: Capacity | None = None
         self._capacity_at = 0.0
         self._gcs_address = context.gcs_address
@@ -62,13 +65,19 @@ class RayCluster:
     def submit(self, assignment: Assignment) -> None:
         """Makes a task of the attempt."""
         demand = assignment.demand
+        # a fit that starts its workers itself reserves room for them, and its own process must not take it from them
+        alone = {} if demand.spread else {"num_gpus": demand.gpus, "memory": demand.memory_bytes or None}
         task = _attempt_task.options(
-            name=assignment.task_name, num_cpus=demand.cpus, num_gpus=demand.gpus, memory=demand.memory_bytes or None
-        ).remote(assignment, self._place, self._runner, self._dispatcher)
+            name=assignment.task_name, num_cpus=0 if demand.spread else demand.cpus, **alone
+        ).remote(assignment, self._place, self._runner, self._dispatcher)  # fmt: skip
         self._tasks[assignment.job_id, assignment.attempt] = task
+        if demand.spread:
+            self._rooms[assignment.job_id] = assignment.task_name
 
         def done(future: Future[None]) -> None:
             self._tasks.pop((assignment.job_id, assignment.attempt), None)
+            if future.exception() is not None:
+                self._give_back_room(assignment.job_id)
             self._ended(TaskEnd(assignment.job_id, assignment.attempt, future.exception()))
 
         task.future().add_done_callback(done)
@@ -93,6 +102,17 @@ class RayCluster:
         task = self._tasks.get((job_id, attempt))
         if task is not None:
             ray.cancel(task, force=True, recursive=False)
+        self._give_back_room(job_id)
+
+    def _give_back_room(self, job_id: str) -> None:
+        """A process that was killed leaves the placement group of its workers behind."""
+        name = self._rooms.get(job_id)
+        if name is None:
+            return
+        try:
+            remove_placement_group(get_placement_group(name))
+        except ValueError:
+            logger.debug("%s has given its room back itself", job_id)
 
     def tidy(self, job_id: str, name: str) -> None:
         """Runs where a job could: in a process that has everything imported."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ray_app.dispatcher.capacity import Demand, Room
+from ray_app.dispatcher.capacity import Demand, Room, place
 
 PATIENCE_S = 60.0
 """A released job that has waited this long is no longer overtaken by smaller ones: the cluster drains until it fits."""
@@ -42,13 +42,13 @@ def choose(
     rooms = list(nodes)
     waiting = 0
     for job in _started_first(outstanding):
-        if not _place(rooms, job.demand) and not job.started:
+        if not place(rooms, job.demand) and not job.started:
             waiting += 1
-            if job.waited_s > PATIENCE_S and any(node.holds(job.demand) for node in nodes):
+            if job.waited_s > PATIENCE_S and place(list(nodes), job.demand):
                 return []
     chosen = []
     for candidate in candidates:
-        if not _place(rooms, candidate.demand):
+        if not place(rooms, candidate.demand):
             if waiting >= ahead:
                 continue
             waiting += 1
@@ -59,18 +59,9 @@ def choose(
 def is_full(outstanding: Sequence[Outstanding], nodes: Sequence[Room], *, ahead: int) -> bool:
     """Whether nothing can be released, whatever is pending: every CPU is spoken for, and enough waits already."""
     rooms = list(nodes)
-    waiting = sum(not _place(rooms, job.demand) and not job.started for job in _started_first(outstanding))
+    waiting = sum(not place(rooms, job.demand) and not job.started for job in _started_first(outstanding))
     return waiting >= ahead and not any(room.cpus >= 1 for room in rooms)
 
 
 def _started_first(outstanding: Sequence[Outstanding]) -> list[Outstanding]:
     return sorted(outstanding, key=lambda job: not job.started)
-
-
-def _place(rooms: list[Room], demand: Demand) -> bool:
-    """Puts the demand on the first node that holds it."""
-    for index, room in enumerate(rooms):
-        if room.holds(demand):
-            rooms[index] = room.less(demand)
-            return True
-    return False

@@ -75,8 +75,17 @@ class Reporter:
         if self._stop_asked.is_set():
             raise JobCancelledError("the job was asked to stop")
         with self._wake:
-            self._progress = self._progress.model_copy(update={"fraction": fraction, "eta_s": eta_s})
+            self._progress = self._progress.model_copy(update={"fraction": fraction, "eta_s": eta_s, "message": None})
             self._merge("progress", {"phase": self._progress.phase, "fraction": fraction, "eta_s": eta_s})
+
+    def waiting(self, message: str) -> None:
+        """What the job waits for; it is told once, however often it is said."""
+        if self._stop_asked.is_set():
+            raise JobCancelledError("the job was asked to stop")
+        with self._wake:
+            if (self._progress.message or "") != message:
+                self._progress = self._progress.model_copy(update={"message": message or None})
+                self._merge("progress", self._progress.model_dump(include={"phase", "fraction", "eta_s", "message"}))
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Figures of the running fit."""

@@ -35,6 +35,13 @@ def schema_version(connection: Connection) -> str | None:
     return version
 
 
+def sound_version(connection: Connection) -> str | None:
+    """The version of the tables, after a look through the file where the database is one; None where there are none."""
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("PRAGMA quick_check(1)")
+    return schema_version(connection)
+
+
 def _is_current(connection: Connection) -> bool:
     version = schema_version(connection)
     if version is not None and version > HEAD:

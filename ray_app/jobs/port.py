@@ -40,6 +40,9 @@ class Jobs(Protocol):
             SpecError: the cursor is not one of ours.
         """
 
+    async def active(self, tag: str) -> int:
+        """The number of jobs with the tag (`key=value`) that are not over."""
+
     async def cancel(self, job_id: str) -> Job:
         """Asks the job to stop.
 

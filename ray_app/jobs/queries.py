@@ -126,6 +126,14 @@ def counts_by_status(connection: Connection) -> dict[str, int]:
     return {status.value: 0 for status in JobStatus} | {row.status: row.stored for row in counted}
 
 
+def active_with_tag(connection: Connection, tag: str) -> int:
+    """How many jobs that are not over have the tag: walks these, however many are over."""
+    key, _, value = tag.partition("=")
+    tagged = exists().where(job_tags.c.job_id == jobs.c.id, job_tags.c.key == key, job_tags.c.value == value)
+    not_over = jobs.c.status.in_([JobStatus.PENDING.value, JobStatus.RUNNING.value])
+    return connection.scalar(select(func.count()).select_from(jobs).where(not_over, tagged)) or 0
+
+
 def oldest_pending(connection: Connection) -> datetime | None:
     """When the oldest pending job was created."""
     ranges = [

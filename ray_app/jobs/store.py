@@ -18,6 +18,7 @@ from ray_app.jobs.life import FailureBudget, FailureCounts, Life
 from ray_app.jobs.migrate import migrate, schema_version
 from ray_app.jobs.model import Job, JobError, JobEvent, JobKind, JobPage, JobQuery, Progress
 from ray_app.jobs.monitors.store import MonitorStore
+from ray_app.jobs.pools.store import PoolStore
 
 DEFAULT_EVENT_LIMIT = 1000
 
@@ -60,6 +61,8 @@ class JobStore:
             raise
         self.monitors = MonitorStore(self._database, clock)
         """Monitors, in the same database."""
+        self.pools = PoolStore(self._database, clock)
+        """Pools of rows to label, in the same database."""
 
     def __enter__(self) -> Self:
         return self
@@ -119,6 +122,10 @@ class JobStore:
             SpecError: the cursor is not one of ours.
         """
         return self._database.read(lambda connection: queries.list_jobs(connection, query))
+
+    def active(self, tag: str) -> int:
+        """The number of jobs with the tag (`key=value`) that are not over."""
+        return self._database.read(lambda connection: queries.active_with_tag(connection, tag))
 
     def events(self, job_id: str, after: int = 0, limit: int = DEFAULT_EVENT_LIMIT) -> Sequence[JobEvent]:
         """Events with seq > after, in order. The last event of a final job is the `state` event with that state."""

@@ -65,11 +65,18 @@ def build_application(builder: Callable[[Any], Application], arguments: dict[str
     return builder(arguments)
 
 
+def tls_options(settings: Settings) -> dict[str, str]:
+    """What Serve needs to speak https; nothing where there is no certificate."""
+    if settings.tls_cert_file is None or settings.tls_key_file is None:
+        return {}
+    return {"ssl_certfile": str(settings.tls_cert_file.resolve()), "ssl_keyfile": str(settings.tls_key_file.resolve())}
+
+
 def deploy(builder: Callable[[Any], Application], config: ServeConfig, settings: Settings) -> None:
     """Deploys the application at the host and port of the settings, and returns when it is healthy."""
     serve.start(
         proxy_location=config.proxy_location,
-        http_options={**config.http_options, "host": settings.host, "port": settings.port},
+        http_options={**config.http_options, "host": settings.host, "port": settings.port, **tls_options(settings)},
         logging_config=config.logging_config,
     )
     application = build_application(builder, config.application.get("args") or {})

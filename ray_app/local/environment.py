@@ -39,6 +39,10 @@ CLUSTER: dict[str, tuple[str, str]] = {
     "RAY_ROTATION_MAX_BYTES": ("10485760", "a log file of Ray is cut at 10 MB; by default at 512 MB"),
     "RAY_ROTATION_BACKUP_COUNT": ("2", "and two older pieces of it are kept"),
     "RAY_enable_worker_prestart": ("1", "worker processes start before the first task asks for them"),
+    "RAY_SERVE_PROXY_HEALTH_CHECK_PERIOD_S": (
+        "1",
+        "a dead HTTP proxy is replaced after three failed checks: 30 s by default",
+    ),
     "OMP_NUM_THREADS": ("1", "teams that share cores are several times slower; a fit sets its own number"),
     "OMP_WAIT_POLICY": ("PASSIVE", "threads that spin while they wait take the cores from those that work"),
     "OPENBLAS_NUM_THREADS": ("1", "as above"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from ray_app.local import logs, processes
 from ray_app.local.environment import mlflow_environment, ray_environment
 from ray_app.local.ports import next_free
 from ray_app.local.state import RunFolder
+from ray_app.local.tls import trusted
 from ray_app.settings import Settings
 
 RAY_STARTED = "Ray runtime started."
@@ -86,7 +88,7 @@ class Service:
 
     def running(self) -> bool:
         """Whether the service can take work."""
-        return answers(f"{self.address}/readyz")
+        return answers(f"{self.address}/readyz", trusted(self._settings))
 
 
 class MlflowPage:
@@ -118,10 +120,10 @@ class MlflowPage:
         return answers(f"{self.address}/health")
 
 
-def answers(url: str) -> bool:
+def answers(url: str, verify: ssl.SSLContext | bool = True) -> bool:  # noqa: FBT001, FBT002 - as httpx calls it
     """Whether a GET answers 200 now."""
     try:
-        return httpx.get(url, timeout=PROBE_TIMEOUT_S, trust_env=False).status_code == httpx.codes.OK
+        return httpx.get(url, timeout=PROBE_TIMEOUT_S, trust_env=False, verify=verify).status_code == httpx.codes.OK
     except httpx.TransportError:
         return False
 

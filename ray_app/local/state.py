@@ -81,7 +81,7 @@ class RunFolder:
         """The state as last written, whether its supervisor lives or not; None where there is none that can be read."""
         try:
             return RunState.model_validate_json(self.state_path.read_bytes())
-        except (FileNotFoundError, ValidationError):
+        except (FileNotFoundError, NotADirectoryError, ValidationError):
             return None
 
     def live(self) -> RunState | None:

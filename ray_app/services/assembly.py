@@ -7,16 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from ray_app.jobs.monitors.port import Monitors
+from ray_app.jobs.pools.port import Pools
 from ray_app.jobs.port import Jobs
+from ray_app.services.active_learning import PoolService
+from ray_app.services.audit import AuditLog
 from ray_app.services.evaluate import EvaluateService
+from ray_app.services.job_data import JobDataService
 from ray_app.services.keys import KeyRing
 from ray_app.services.links import LinkedJobs
 from ray_app.services.models import ModelService
 from ray_app.services.monitor import MonitorService
+from ray_app.services.oidc import OidcVerifier, checked_address
 from ray_app.services.pool import BoundedPool
+from ray_app.services.quotas import Quotas
 from ray_app.services.readiness import Readiness
+from ray_app.services.reproduce import ReproduceService
 from ray_app.services.train import TrainService
-from ray_app.settings import Settings
+from ray_app.settings import Settings, environment_secret
 from training.data import DataAccess
 from training.errors import TrainingError
 from training.pipeline import Workplace
@@ -43,9 +50,15 @@ class Services:
     jobs: Jobs
     train: TrainService
     evaluate: EvaluateService
+    reproduce: ReproduceService
+    job_data: JobDataService
     models: ModelService
+    active_learning: PoolService
     monitors: MonitorService
     readiness: Readiness
+    quotas: Quotas
+    audit: AuditLog
+    oidc: OidcVerifier | None
     keys: KeyRing | None
     key_checks: BoundedPool
     pools: tuple[BoundedPool, ...]
@@ -66,11 +79,20 @@ class Services:
 
 def workplace_of(settings: Settings) -> Workplace:
     """The workplace that the settings describe."""
-    access = DataAccess(roots=settings.roots, base=settings.base.resolve())
+    access = DataAccess(
+        roots=settings.roots, base=settings.base.resolve(), connections_file=settings.connections_path,
+        secret=environment_secret,
+    )  # fmt: skip
     return Workplace(access, Registry(settings.tracking_uri, settings.artifacts))
 
 
-def assemble(jobs: Jobs, settings: Settings, *, monitors: Monitors) -> Services:
+def _oidc(settings: Settings) -> OidcVerifier | None:
+    if settings.oidc_issuer is None:
+        return None
+    return OidcVerifier(checked_address(settings.oidc_issuer), settings.oidc_audience, settings.oidc_role_claim)
+
+
+def assemble(jobs: Jobs, settings: Settings, *, pools: Pools, monitors: Monitors) -> Services:
     """The services over a dispatcher and the settings' registry.
 
     Data checks, the registry and key checks have pools of their own: none can starve the others.
@@ -85,9 +107,21 @@ def assemble(jobs: Jobs, settings: Settings, *, monitors: Monitors) -> Services:
         jobs=jobs,
         train=TrainService(jobs, workplace, data_checks, plan_limit_mb=settings.plan_limit_mb),
         evaluate=EvaluateService(jobs, workplace, registry_calls),
+        reproduce=ReproduceService(jobs, workplace, registry_calls),
+        job_data=JobDataService(jobs, settings.artifacts, registry_calls),
         models=ModelService(workplace.registry, registry_calls),
         monitors=MonitorService(monitors, jobs, workplace.registry, settings.artifacts, inflow),
+        active_learning=PoolService(
+            pools,
+            workplace.access,
+            data_checks,
+            plan_limit_mb=settings.plan_limit_mb,
+            webhook_secret=settings.label_studio_secret,
+        ),
         readiness=Readiness(jobs, workplace.registry, registry_calls),
+        quotas=Quotas(jobs),
+        audit=AuditLog(settings.logs_path),
+        oidc=_oidc(settings),
         keys=KeyRing(settings.api_keys_file) if settings.api_keys_file else None,
         key_checks=key_checks,
         pools=(data_checks, registry_calls, inflow, key_checks),

@@ -6,7 +6,9 @@ from typing import Any
 
 from ray_app.jobs.model import Job
 from ray_app.jobs.port import Jobs
+from ray_app.services.keys import Caller
 from ray_app.services.pool import BoundedPool
+from ray_app.services.quotas import owned
 from training.data import size_bytes
 from training.pipeline import Workplace
 from training.spec import EvaluateSpec, parse_spec
@@ -20,7 +22,9 @@ class EvaluateService:
         self._workplace = workplace
         self._pool = pool
 
-    async def evaluate(self, raw: Any, *, wait_s: float, idempotency_key: str | None = None) -> Job:
+    async def evaluate(
+        self, raw: Any, *, wait_s: float, idempotency_key: str | None = None, by: Caller | None = None
+    ) -> Job:
         """The job: final, or as it is after `wait_s` seconds.
 
         Raises:
@@ -30,7 +34,8 @@ class EvaluateService:
         """
         spec = parse_spec(EvaluateSpec, raw)
         await self._pool.run(self._check, spec)
-        job, _ = await self._jobs.submit("evaluate", spec.model_dump(mode="json"), idempotency_key=idempotency_key)
+        owned_spec = owned(spec.model_dump(mode="json"), by)
+        job, _ = await self._jobs.submit("evaluate", owned_spec, idempotency_key=idempotency_key)
         return await self._jobs.get(job.id, wait_s=wait_s) if wait_s > 0 else job
 
     def _check(self, spec: EvaluateSpec) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
+import re
 import secrets
 from base64 import b64encode
 from collections.abc import Mapping
@@ -17,13 +18,14 @@ from typing import Annotated
 import yaml
 from pydantic import AwareDatetime, Base64Bytes, BaseModel, ConfigDict, Field, ValidationError
 
-from training.errors import UnavailableError
+from training.errors import SpecError, UnavailableError
 
 logger = logging.getLogger("ray_app.keys")
 
 # OWASP's interactive setting for scrypt: 16 MiB and about 50 ms a check; keys are 256 random bits besides
 SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**14, 8, 1
 MAX_KEY_CHARS = 200
+KEY_ID = r"^[a-z0-9-]{1,64}$"
 
 
 class Role(StrEnum):
@@ -46,6 +48,9 @@ class Caller:
 
     id: str
     role: Role
+    requests_per_minute: int | None = None
+    max_active_jobs: int | None = None
+    """Jobs that may wait or run at once; None for any number."""
 
 
 class KeyRecord(BaseModel):
@@ -53,11 +58,13 @@ class KeyRecord(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    id: Annotated[str, Field(pattern=r"^[a-z0-9-]{1,64}$")]
+    id: Annotated[str, Field(pattern=KEY_ID)]
     role: Role
     salt: Base64Bytes
     hash: Base64Bytes
     expires_at: AwareDatetime | None = None
+    requests_per_minute: Annotated[int, Field(ge=1)] | None = None
+    max_active_jobs: Annotated[int, Field(ge=1)] | None = None
 
 
 class KeyFile(BaseModel):
@@ -66,6 +73,17 @@ class KeyFile(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     keys: list[KeyRecord]
+
+
+def checked_id(key_id: str) -> str:
+    """The id, if a key may have it.
+
+    Raises:
+        SpecError: it may not.
+    """
+    if not re.fullmatch(KEY_ID, key_id):
+        raise SpecError.at("id", key_id, "is no id of a key", hint="Use 1 to 64 of a-z, 0-9 and -.")
+    return key_id
 
 
 def new_key(key_id: str, role: Role, *, expires_at: datetime | None = None) -> tuple[str, KeyRecord]:
@@ -118,7 +136,7 @@ class KeyRing:
     def _caller(self, record: KeyRecord | None) -> Caller | None:
         if record is None or (record.expires_at is not None and record.expires_at <= datetime.now(UTC)):
             return None
-        return Caller(record.id, record.role)
+        return Caller(record.id, record.role, record.requests_per_minute, record.max_active_jobs)
 
     def _digest(self, presented: str) -> bytes:
         return hmac.digest(self._cache_key, presented.encode(errors="surrogatepass"), "sha256")

@@ -12,11 +12,12 @@ from ray_app.settings import Settings
 
 
 class LinkedJobs:
-    """Implements ray_app.jobs.port.Jobs: the jobs of another, with `links` to MLflow's and Ray's pages."""
+    """Implements ray_app.jobs.port.Jobs: the jobs of another, with `links` to the report, MLflow and Ray."""
 
     def __init__(self, jobs: Jobs, settings: Settings) -> None:
         self._jobs = jobs
         self._mlflow = _mlflow_page(settings)
+        self._service = settings.service_url
         self._ray = f"http://127.0.0.1:{settings.dashboard_port}" if settings.dashboard_port else None
 
     async def submit(
@@ -34,6 +35,10 @@ class LinkedJobs:
         """See the port."""
         page = await self._jobs.list(query)
         return page.model_copy(update={"items": [self._linked(job) for job in page.items]})
+
+    async def active(self, tag: str) -> int:
+        """See the port."""
+        return await self._jobs.active(tag)
 
     async def cancel(self, job_id: str) -> Job:
         """See the port."""
@@ -64,6 +69,9 @@ class LinkedJobs:
         run_id = (job.result or {}).get("run_id")
         if self._mlflow is not None and run_id is not None:
             links["mlflow"] = f"{self._mlflow}/#/runs/{run_id}"
+        model = (job.result or {}).get("model") if job.kind == "train" else None
+        if model is not None:
+            links["report"] = f"{self._service}/api/v1/models/{model['name']}/versions/{model['version']}/report"
         if self._ray is not None:
             links["ray"] = self._ray
         return job.model_copy(update={"links": links})

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 
+from ray_app.services.cursors import registry_cursor
 from ray_app.services.pool import BoundedPool
 from training.errors import ConflictError, NotFoundError
+from training.evaluation.report import Report
 from training.registry import Registry
+from training.registry.files import REPORT_JSON
 from training.registry.model import CHAMPION, ModelInfo, ModelPage, VersionInfo
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
@@ -26,7 +29,7 @@ class ModelService:
 
     async def page(self, *, limit: int, cursor: str | None) -> ModelPage:
         """Models with their newest version."""
-        return await self._pool.run(self._registry.models, limit, cursor)
+        return await self._pool.run(self._registry.models, limit, registry_cursor(cursor))
 
     async def model(self, name: str) -> ModelInfo:
         """A model with all its versions."""
@@ -35,6 +38,17 @@ class ModelService:
     async def version(self, name: str, version: str) -> VersionInfo:
         """One version."""
         return await self._pool.run(self._registry.version, _known_name(name), _known_version(name, version))
+
+    async def report(self, name: str, version: str) -> tuple[Report, dict[str, str]]:
+        """The evaluation report of a version, and what is to be said of the version now.
+
+        Raises:
+            NotFoundError: no such model or version, or it was not made by this service.
+        """
+        info = await self.version(name, version)
+        content = await self._pool.run(self._registry.read_file, info, REPORT_JSON)
+        status = {"version": info.version, "aliases": ", ".join(info.aliases) or "none"}
+        return Report.model_validate_json(content).model_copy(update={"version": info.version}), status
 
     async def promote(self, name: str, version: str, *, reason: str, force: bool, by: str) -> ModelInfo:
         """Makes the version the champion and answers the model.

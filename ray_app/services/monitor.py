@@ -190,10 +190,12 @@ class MonitorService:
     def _schema(self, info: VersionInfo) -> MonitoredSchema:
         key = (info.name, info.version)
         if key not in self._schemas:
-            body = self._registry.read_file(info, PROFILE_FILE)
-            if body is None:
+            try:
+                body = self._registry.read_file(info, PROFILE_FILE)
+            except NotFoundError:
                 hint = "Train a version with this release, and monitor that."
-                raise NotFoundError(f"version {info.version} of {info.name} has no reference profile", hint=hint)
+                missing = f"version {info.version} of {info.name} has no reference profile"
+                raise NotFoundError(missing, hint=hint) from None
             if len(self._schemas) >= MAX_REMEMBERED:
                 self._schemas.clear()
             self._schemas[key] = ReferenceProfile.parsed(body).schema

@@ -6,7 +6,9 @@ from typing import Any
 
 from ray_app.jobs.model import Job
 from ray_app.jobs.port import Jobs
+from ray_app.services.keys import Caller
 from ray_app.services.pool import BoundedPool
+from ray_app.services.quotas import owned
 from training.data import size_bytes
 from training.errors import SpecError
 from training.models import family_of
@@ -25,7 +27,7 @@ class TrainService:
         self._pool = pool
         self._plan_limit_bytes = int(plan_limit_mb * 1_000_000)
 
-    async def submit(self, raw: Any, *, idempotency_key: str | None = None) -> Job:
+    async def submit(self, raw: Any, *, idempotency_key: str | None = None, by: Caller | None = None) -> Job:
         """The stored job. What is found wrong here never becomes a job.
 
         Raises:
@@ -35,7 +37,8 @@ class TrainService:
         """
         spec = parse_spec(TrainSpec, raw)
         await self._pool.run(self._check, spec)
-        job, _ = await self._jobs.submit("train", spec.model_dump(mode="json"), idempotency_key=idempotency_key)
+        owned_spec = owned(spec.model_dump(mode="json"), by)
+        job, _ = await self._jobs.submit("train", owned_spec, idempotency_key=idempotency_key)
         return job
 
     async def plan(self, raw: Any) -> Plan:
@@ -49,7 +52,7 @@ class TrainService:
     def _check(self, spec: TrainSpec) -> None:
         """Reads small data now; large ones are checked when the job starts, so that no caller waits for them."""
         if size_bytes(spec.data.source, self._workplace.access) <= self._plan_limit_bytes:
-            plan(spec, self._workplace)
+            plan(spec, self._workplace, look_closer=False)
         else:
             check_model(spec)
 

@@ -17,7 +17,7 @@ from training.errors import DataError, JobCancelledError, SpecError
 from training.events import SilentObserver
 from training.models import FAMILIES, FitContext, FitData, FittedModel, family_of
 from training.mts_scoring.model import Feature, InputError, ScoringModel
-from training.spec import ModelSpec, SklearnSpec, TorchArchitecture, TorchSpec, XGBoostSpec
+from training.spec import AutoSpec, HybridSpec, ModelSpec, SklearnSpec, TorchArchitecture, TorchSpec, XGBoostSpec
 from training.spec.model import SklearnEstimator
 
 QUICK = {
@@ -42,6 +42,11 @@ def _specs() -> Iterator[tuple[str, ModelSpec, tuple[str, ...]]]:
         yield estimator, SklearnSpec(estimator=estimator, params=params), ONLY.get(estimator, TASKS)
     for architecture in typing.get_args(TorchArchitecture):
         yield architecture, TorchSpec(architecture=architecture, params=QUICK_NETWORKS[architecture]), TASKS
+    trees = [XGBoostSpec(params={"n_estimators": 60, "learning_rate": 0.1}), SklearnSpec(params={"max_iter": 30})]
+    yield "stack", HybridSpec(members=trees, params={"n_folds": 3}), TASKS
+    left_out = ["tabm", "mlp", "extra_trees", "hist_gradient_boosting", "xgboost_shallow"]
+    quick = {"n_folds": 2, "max_repeats": 0, "exclude": left_out}
+    yield "auto", AutoSpec(params=quick, time_budget_s=300), TASKS
 
 
 CASES = [pytest.param(spec, task, id=f"{name}-{task}") for name, spec, tasks in _specs() for task in tasks]
@@ -223,7 +228,7 @@ def test_better_than_a_constant_on_real_data(spec: ModelSpec, task: str) -> None
 @every_spec
 def test_unknown_parameters_name_the_nearest(spec: ModelSpec, task: str) -> None:
     known = "max_iter" if "logistic" in str(spec) else "alpha" if task == "regression" else "max_depth"
-    known = "patience" if spec.family == "torch" else known
+    known = {"torch": "patience", "hybrid": "n_folds", "auto": "n_folds"}.get(spec.family, known)
     wrong = spec.model_copy(update={"params": {f"{known}x": 3}})
     with pytest.raises(SpecError, match=rf"model\.params\.{known}x: .*nearest: {known}") as caught:
         family_of(wrong).check(wrong, task)

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from training.data import DataAccess, Dataset, load, size_bytes
 from training.data.formats import FORMATS
+from training.data.snapshots import SnapshotStore, Use
 from training.data.sources import SOURCES
 from training.errors import AccessError, DataError
-from training.spec import FileSource, InlineSource, Source
+from training.spec import FileSource, InlineSource, SnapshotSource, Source
 
 Rows = list[dict[str, Any]]
 Write = Callable[[Rows, Path], Source]
@@ -47,7 +48,17 @@ def as_inline(rows: Rows, folder: Path) -> Source:
     return InlineSource(rows=rows)
 
 
-WRITERS: dict[str, Write] = {"csv": as_csv, "parquet": as_parquet, "jsonl": as_jsonl, "inline": as_inline}
+def as_snapshot(rows: Rows, folder: Path) -> Source:
+    def keep(table: Any, sha256: str, uri: str) -> str:
+        use = Use("job_x", "model", {}, uri, table.num_rows, table.num_columns)
+        return SnapshotStore(str(folder / "store")).keep(table, sha256, use)
+
+    return SnapshotSource(sha256=load(InlineSource(rows=rows), DataAccess((), folder), keep=keep).sha256)
+
+
+WRITERS: dict[str, Write] = {
+    "csv": as_csv, "parquet": as_parquet, "jsonl": as_jsonl, "inline": as_inline, "snapshot": as_snapshot,
+}  # fmt: skip
 
 NAMES = ["whole", "real", "flag", "when", "größe", "gap", "hole", "id"]
 MIXED_ROWS: Rows = [
@@ -71,11 +82,13 @@ needs_json_values = pytest.mark.parametrize("write", [as_parquet, as_jsonl, as_i
 
 @pytest.fixture
 def access(tmp_path: Path) -> DataAccess:
-    return DataAccess((str(tmp_path),), tmp_path)
+    return DataAccess((str(tmp_path),), tmp_path, store=str(tmp_path / "store"))
 
 
 def test_every_source_and_format_is_covered():
-    assert set(WRITERS) == set(FORMATS) | (set(SOURCES) - {"file"})
+    # a database has types and limits of its own: tests/integration/data
+    # a pool joins labels to rows of another source: tests/unit/data/test_pool_source.py
+    assert set(WRITERS) == set(FORMATS) | (set(SOURCES) - {"file", "sql", "pool"})
 
 
 def test_types_and_values(write, tmp_path, access):
@@ -179,7 +192,10 @@ def test_size_is_known_without_reading(write, tmp_path, access):
 
 def test_the_uri_says_where_the_rows_come_from(write, tmp_path, access):
     source = write(MIXED_ROWS, tmp_path)
-    expected = source.uri if isinstance(source, FileSource) else "inline (3 rows)"
+    if isinstance(source, SnapshotSource):
+        expected = f"snapshot:{source.sha256}"
+    else:
+        expected = source.uri if isinstance(source, FileSource) else "inline (3 rows)"
     assert load(source, access).uri == expected
 
 
@@ -201,7 +217,7 @@ COLUMNS = {
 @given(rows=st.lists(st.fixed_dictionaries(COLUMNS), min_size=1, max_size=12))
 def test_round_trips(tmp_path_factory, rows):
     folder = tmp_path_factory.mktemp("round")
-    access = DataAccess((str(folder),), folder)
+    access = DataAccess((str(folder),), folder, store=str(folder / "store"))
     loaded: dict[str, Dataset] = {name: load(write(rows, folder), access) for name, write in WRITERS.items()}
     for name, data in loaded.items():
         pd.testing.assert_frame_equal(data.frame, loaded["inline"].frame, obj=name)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,9 +100,9 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_whole() -> Iterator[WholeService]:
-    """Brings a service of its own up, and down afterwards."""
-    with tempfile.TemporaryDirectory(prefix="mts-whole-") as folder:
+def running_whole(home: Path | None = None) -> Iterator[WholeService]:
+    """Brings a service of its own up, and down afterwards; in `home`, or in a folder that is removed."""
+    with nullcontext(str(home)) if home else tempfile.TemporaryDirectory(prefix="mts-whole-") as folder:
         port = free_port()
         own = {
             "MTS_HOME": folder, "MTS_PORT": str(port), "MTS_MLFLOW_PORT": "0", "MTS_RAY_PORT": "0",

@@ -7,13 +7,14 @@ from training.data.roles import require_columns
 from training.data.row_hashes import row_hashes
 from training.data.rows import evaluation_rows, make_rows
 from training.data.schema import infer_schema, labelled_rows
+from training.data.snapshots import SnapshotStore
 from training.data.split_checks import check_split
 from training.data.splitting import split_rows
 from training.data.table import Column, Dataset, Rows, Split, TableSchema
 from training.data.target import encode_target
 
 __all__ = [
-    "Column", "DataAccess", "Dataset", "Rows", "Split", "TableSchema", "check_split", "class_label", "encode_target",
-    "evaluation_rows", "infer_schema", "labelled_rows", "load", "make_rows", "require_columns", "row_hashes",
-    "size_bytes", "split_rows",
+    "Column", "DataAccess", "Dataset", "Rows", "SnapshotStore", "Split", "TableSchema", "check_split", "class_label",
+    "encode_target", "evaluation_rows", "infer_schema", "labelled_rows", "load", "make_rows", "require_columns",
+    "row_hashes", "size_bytes", "split_rows",
 ]  # fmt: skip

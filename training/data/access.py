@@ -12,7 +12,8 @@ from urllib.parse import unquote, urlsplit
 
 from pyarrow import fs
 
-from training.data.files import DataFile, local_roots, refused
+from training.data.connections import SecretOf, no_secret
+from training.data.files import DataFile, local_roots, partition_of, refused
 from training.data.remote import remote_files
 from training.errors import AccessError, DataError
 
@@ -31,16 +32,23 @@ class DataAccess:
             of object storage belong to the root or to the environment, never to a spec.
         base: folder that relative paths of a spec start from.
         max_bytes: of all files of one source together; None for no limit.
+        connections_file: names databases and feature repositories; None for none.
+        secret: looks up what that file refers to as `env:NAME`, in the process that connects; picklable.
+        store: folder or URI of the artifacts, below which snapshots and uploads lie; None for none.
     """
 
     roots: tuple[str, ...]
     base: Path
     max_bytes: int | None = None
+    connections_file: Path | None = None
+    secret: SecretOf = no_secret
+    store: str | None = None
 
     def files(self, uri: str, *, field: str = "data.source.uri") -> list[DataFile]:
         """The files behind a path, a folder, a glob or a URI, sorted by path, at least one.
 
-        A folder gives the files directly in it, without those whose name starts with a dot or an underscore.
+        A folder gives the files directly in it and in its partitions (folders named column=value), without those whose
+        name starts with a dot or an underscore.
 
         Raises:
             AccessError: not under a root; says the same whether the file exists or not.
@@ -78,7 +86,7 @@ class DataAccess:
     def _local_files(self, uri: str, path: Path, field: str) -> Iterator[DataFile]:
         literal = self._allowed(path, uri, field)
         if literal.is_dir():
-            paths: Iterable[Path] = sorted(child for child in literal.iterdir() if _is_visible_file(child))
+            paths: Iterable[Path] = _folder_files(literal)
         elif literal.exists() or not _GLOB.search(uri):
             paths = [literal]
         else:
@@ -90,7 +98,8 @@ class DataAccess:
                 raise DataError.at(field, uri, f"no such file{self._nearest(real)}", hint="Correct the path.")
             if not real.is_file():
                 raise DataError.at(field, uri, f"{match.name} is no regular file", hint="Name a file of rows.")
-            yield DataFile(_LOCAL, real.as_posix(), label, real.stat().st_size)
+            inner = match.relative_to(literal).parts[:-1] if literal.is_dir() else ()
+            yield DataFile(_LOCAL, real.as_posix(), label, real.stat().st_size, partition_of(inner) or ())
 
     def _matches(self, uri: str, path: Path, field: str) -> list[Path]:
         parts = path.parts
@@ -127,6 +136,15 @@ class DataAccess:
             return ""
         close = difflib.get_close_matches(name, sorted(child.name for child in folder.iterdir()), n=1, cutoff=0.5)
         return f"; nearest: {close[0]}" if close else ""
+
+
+def _folder_files(folder: Path) -> list[Path]:
+    """The files directly in a folder and in its partitions, sorted."""
+    found = [child for child in folder.iterdir() if _is_visible_file(child)]
+    for child in folder.iterdir():
+        if child.is_dir() and partition_of([child.name]) and not child.name.startswith((".", "_")):
+            found += _folder_files(child)
+    return sorted(found)
 
 
 def _is_visible_file(path: Path) -> bool:

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import pyarrow as pa
+
 from training.errors import AccessError
+
+MAX_EXPANSION = 100
+"""Bytes of text that one compressed byte may stand for. Tables have 3 to 20; gzip can reach 1,030."""
+MIN_EXPANDED_BYTES = 256 * 2**20
+"""Up to here the ratio is not looked at."""
+
+
+class ExpandsTooMuchError(OSError):
+    """Compressed data that are far larger than any table would be: a bomb."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +33,8 @@ class DataFile:
     path: str
     label: str
     size_bytes: int
+    partition: tuple[tuple[str, str], ...] = ()
+    """Columns and values that the names of its folders say, as `year=2024/month=5`."""
 
     @property
     def name(self) -> str:
@@ -33,7 +47,10 @@ class DataFile:
         Raises:
             OSError: the file went away, or the storage is not reachable.
         """
-        return self.filesystem.open_input_stream(self.path, compression="gzip" if self.name.endswith(".gz") else None)
+        if not self.name.endswith(".gz"):
+            return self.filesystem.open_input_stream(self.path, compression=None)
+        stream = self.filesystem.open_input_stream(self.path, compression="gzip")
+        return pa.PythonFile(_Bounded(stream, max(MIN_EXPANDED_BYTES, MAX_EXPANSION * self.size_bytes)), mode="r")
 
     def head(self, size_bytes: int) -> bytes:
         """The first bytes of the content.
@@ -43,6 +60,45 @@ class DataFile:
         """
         with self.open() as stream:
             return bytes(stream.read(size_bytes))
+
+
+class _Bounded:
+    """A stream that breaks off when it gives more than `limit` bytes."""
+
+    def __init__(self, stream: Any, limit: int) -> None:
+        self._stream = stream
+        self._left = limit
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed."""
+        return bool(self._stream.closed)
+
+    def read(self, size: int = -1) -> bytes:
+        """At most `size` bytes."""
+        content = bytes(self._stream.read(size if size >= 0 else self._left + 1))
+        self._left -= len(content)
+        if self._left < 0:
+            raise ExpandsTooMuchError("the compressed data expand too much")
+        return content
+
+    def close(self) -> None:
+        """Closes the stream below."""
+        self._stream.close()
+
+
+def partition_of(folders: Iterable[str]) -> tuple[tuple[str, str], ...] | None:
+    """The columns that folder names say; None where one of them is no partition."""
+    pairs = [folder.partition("=") for folder in folders]
+    if not all(key and sign for key, sign, _ in pairs):
+        return None
+    return tuple((key, unquote(value)) for key, _, value in pairs)
+
+
+def is_whole(text: str) -> bool:
+    """Whether the name of a folder is a whole number, written as numbers are."""
+    digits = text.removeprefix("-")
+    return digits.isascii() and digits.isdecimal() and (text == "0" or not digits.startswith("0"))
 
 
 def local_roots(roots: tuple[str, ...]) -> list[Path]:

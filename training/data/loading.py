@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -17,27 +18,42 @@ _LARGE_BYTES = 64 * 2**20
 """From this size on each column is converted and freed on its own, so that the peak is one table and one column."""
 
 
-def load(source: Source, access: DataAccess, *, field: str = "data.source") -> Dataset:
+Keep = Callable[[Any, str, str], str]
+"""Keeps a canonical table, given with its hash and its URI, before it becomes a frame; answers where."""
+
+
+def load(
+    source: Source,
+    access: DataAccess,
+    *,
+    field: str = "data.source",
+    columns: Sequence[str] | None = None,
+    keep: Keep | None = None,
+) -> Dataset:
     """Reads all rows of a source.
 
     Args:
         source: where the rows are.
         access: what the operator allows.
         field: dotted path of `source` in the spec, for messages.
+        columns: what the caller needs; None for all. There may be more.
+        keep: is given the rows, to make a snapshot of them.
 
     Raises:
         AccessError: the operator does not allow that source.
         DataError: the rows cannot be read.
     """
     reader = SOURCES[source.type]
-    table = reader.read(source, access, field)
+    table = reader.read(source, access, field, columns)
     large = table.nbytes >= _LARGE_BYTES
     if large:
         pa.default_memory_pool().release_unused()  # what the parser used; the fit will need it
     sha256 = content_sha256(table)
-    columns = [table]
+    uri = reader.uri(source)
+    snapshot = "" if keep is None else keep(table, sha256, uri)
+    tables = [table]
     del table
-    return Dataset(frame=_frame(columns, large=large), sha256=sha256, uri=reader.uri(source))
+    return Dataset(frame=_frame(tables, large=large), sha256=sha256, uri=uri, snapshot=snapshot)
 
 
 def size_bytes(source: Source, access: DataAccess, *, field: str = "data.source") -> int:

@@ -12,7 +12,7 @@ import fsspec
 import pyarrow as pa
 from pyarrow import fs
 
-from training.data.files import DataFile, refused, shown_root
+from training.data.files import DataFile, partition_of, refused, shown_root
 from training.errors import DataError, UnavailableError
 
 STORES = frozenset({"s3", "gs", "gcs", "abfs", "abfss", "az", "memory"})
@@ -32,21 +32,22 @@ def remote_files(uri: str, roots: tuple[str, ...], field: str) -> Iterator[DataF
     """
     root, rest = _below_root(uri, roots, field)
     try:
-        filesystem, start = _filesystem(root)
+        filesystem, start = filesystem_of(root)
         path = posixpath.join(start, rest).rstrip("/")
         if "*" in rest or "[" in rest:
             folder = path[: min(path.find(sign) for sign in "*[" if sign in path)].rpartition("/")[0]
             found = [info for info in _listed(filesystem, folder, deep=True) if fnmatch.fnmatchcase(info.path, path)]
         else:
             info = filesystem.get_file_info(path)
-            found = _listed(filesystem, path, deep=False) if info.type == fs.FileType.Directory else [info]
+            found = _in_folder(filesystem, path) if info.type == fs.FileType.Directory else [info]
     except OSError as error:
         reason = str(error).splitlines()[0]
         raise UnavailableError.at(field, uri, f"the storage does not answer: {reason}") from error
     for info in sorted(found, key=lambda info: str(info.path)):
         if info.type == fs.FileType.NotFound:
             raise DataError.at(field, uri, "no such file", hint="Correct the path.")
-        yield DataFile(filesystem, info.path, uri if info.path == path else f"{uri}: {info.base_name}", info.size)
+        label = uri if info.path == path else f"{uri}: {info.base_name}"
+        yield DataFile(filesystem, info.path, label, info.size, _partition(path, info.path) or ())
 
 
 def _below_root(uri: str, roots: tuple[str, ...], field: str) -> tuple[str, str]:
@@ -60,14 +61,35 @@ def _below_root(uri: str, roots: tuple[str, ...], field: str) -> tuple[str, str]
     raise refused(uri, roots, field)
 
 
-def _filesystem(root: str) -> tuple[Any, str]:
-    """Arrow's own file system where it has one for the scheme, else fsspec's."""
+def filesystem_of(root: str) -> tuple[Any, str]:
+    """A file system and the path on it: Arrow's own where it has one for the scheme, else fsspec's.
+
+    Raises:
+        OSError: the storage does not answer.
+    """
+    if "://" not in root:
+        return fs.LocalFileSystem(), root
     try:
         filesystem, path = fs.FileSystem.from_uri(root)
     except pa.ArrowInvalid:
-        other, path = fsspec.core.url_to_fs(root)
+        try:
+            other, path = fsspec.core.url_to_fs(root)
+        except (ValueError, ImportError) as error:
+            raise OSError(f"no file system for {shown_root(root)}: {error}") from None
         filesystem = fs.PyFileSystem(fs.FSSpecHandler(other))
     return filesystem, str(path)
+
+
+def _in_folder(filesystem: Any, folder: str) -> list[Any]:
+    """The files directly in a folder and in its partitions."""
+    found = _listed(filesystem, folder, deep=True)
+    return [info for info in found if _partition(folder, info.path) is not None]
+
+
+def _partition(folder: str, path: str) -> tuple[tuple[str, str], ...] | None:
+    if not path.startswith(f"{folder}/"):
+        return ()
+    return partition_of(path[len(folder) + 1 :].split("/")[:-1])
 
 
 def _listed(filesystem: Any, folder: str, *, deep: bool) -> list[Any]:

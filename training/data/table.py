@@ -27,6 +27,8 @@ class Dataset:
     sha256: str
     uri: str
     """For people and for lineage; holds no secret."""
+    snapshot: str = ""
+    """Where these rows are kept; empty where they are not."""
 
 
 @dataclass(frozen=True)

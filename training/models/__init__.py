@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from training.models.base import FitContext, FitData, FittedModel, ModelFamily
+from training.models.auto_model import AutoFamily
+from training.models.base import FitContext, FitData, FittedModel, HeldOut, Member, ModelFamily, Structure
+from training.models.hybrid_model import HybridFamily
 from training.models.sklearn_model import SklearnFamily
 from training.models.torch_model import TorchFamily
 from training.models.xgboost_model import XGBoostFamily
 from training.spec import ModelSpec
 
-__all__ = ["FAMILIES", "FitContext", "FitData", "FittedModel", "ModelFamily", "family_of"]
+__all__ = [
+    "FAMILIES", "FitContext", "FitData", "FittedModel", "HeldOut", "Member", "ModelFamily", "Structure", "family_of",
+]  # fmt: skip
 
 
 def _by_name(families: Iterable[ModelFamily]) -> dict[str, ModelFamily]:
@@ -22,7 +26,8 @@ def _by_name(families: Iterable[ModelFamily]) -> dict[str, ModelFamily]:
     return table
 
 
-FAMILIES: dict[str, ModelFamily] = _by_name([SklearnFamily(), TorchFamily(), XGBoostFamily()])
+_SINGLE = _by_name([SklearnFamily(), TorchFamily(), XGBoostFamily()])
+FAMILIES: dict[str, ModelFamily] = _by_name([*_SINGLE.values(), HybridFamily(_SINGLE), AutoFamily(_SINGLE)])
 
 
 def family_of(spec: ModelSpec) -> ModelFamily:

@@ -6,21 +6,45 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
 
 from training.data.table import Rows, TableSchema
 from training.events import Observer, SilentObserver
 from training.mts_scoring.predictor import Predictor
 from training.spec import ModelSpec
 
+if TYPE_CHECKING:
+    from training.models.parallel import FitRunner
+
+
+@dataclass(frozen=True)
+class Structure:
+    """What ties rows together, which every inner split obeys; each array is over the train, then the validation rows.
+
+    `groups`: [n] codes; rows of one group stay on one side. `times`: [n], comparable; what is held out is later than
+    what is learnt from. `fixed`: the caller named the validation rows, and only they may be held out.
+    """
+
+    groups: npt.NDArray[np.int64] | None = None
+    times: npt.NDArray[Any] | None = None
+    fixed: bool = False
+
 
 @dataclass(frozen=True)
 class FitData:
-    """The rows of one fit. `validation` steers early stopping only; test rows never come here."""
+    """The rows of one fit; test rows never come here.
+
+    `validation` steers early stopping; a family that fits several models may also divide all rows anew, as `structure`
+    allows.
+    """
 
     schema: TableSchema
     train: Rows
     validation: Rows | None
+    structure: Structure = Structure()
 
 
 @dataclass(frozen=True)
@@ -35,15 +59,52 @@ class FitContext:
     """time.monotonic() after which the fit should return the best so far, or raise FitError."""
     checkpoint_folder: Path | None = None
     """Where a long fit may leave what it needs to go on after its process dies."""
+    runner: FitRunner | None = None
+    """Who runs the parts of a fit that consists of several; None: one after the other, in this process."""
+
+
+Scores = npt.NDArray[np.float64]
+"""[n, classes] probabilities, or [n] values for regression."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model that a fit tried beside or inside the one that it gives.
+
+    `scores` are of the rows of HeldOut, by models that did not learn from them; None where it failed, and `error` says
+    why. `share`: of the final model, 0 where it is not in it; None where shares mean nothing.
+    """
+
+    name: str
+    scores: Scores | None
+    fit_s: float
+    share: float | None = None
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Rows that can measure a model before the test rows do: each was scored by models that did not learn from it."""
+
+    target: npt.NDArray[np.float64] | npt.NDArray[np.int64]
+    weight: npt.NDArray[np.float64] | None
+    scores: Scores
+    members: tuple[Member, ...] = ()
 
 
 @dataclass(frozen=True)
 class FittedModel:
-    """What a fit gives: the predictor, and facts for tracking (resolved parameters, best iteration)."""
+    """What a fit gives: the predictor, and facts for tracking (resolved parameters, best iteration).
+
+    `held_out`: None where the predictor learnt nothing from the validation rows, so that it can be measured on them.
+    `notes`: what the caller should know, sentences.
+    """
 
     predictor: Predictor
     params: Mapping[str, Any]
     facts: Mapping[str, float] = field(default_factory=dict)
+    held_out: HeldOut | None = None
+    notes: tuple[str, ...] = ()
 
 
 class ModelFamily(ABC):

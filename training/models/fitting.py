@@ -40,7 +40,7 @@ def fit_errors(estimator: str, *library_errors: type[Exception]) -> Iterator[Non
         raise FitError(f"{estimator}: {plain_message(error)}") from error
 
 
-def plain_message(error: Exception) -> str:
+def plain_message(error: BaseException) -> str:
     """A library's message without source lines and native stack traces."""
     text = str(error).split("Stack trace")[0].strip()
     if text.startswith("["):  # XGBoost: "[13:07:37] /path/file.cc:111: message"

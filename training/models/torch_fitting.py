@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,11 @@ from training.errors import FitError
 from training.models.base import FitContext, FitData, FittedModel
 from training.models.fitting import features_of, fit_errors
 from training.models.torch_params import FEW_ROWS, NetworkParams, Recipe, TabMParams
+from training.models.torch_peers import Alone, Peers
 from training.models.torch_progress import FitClock
 from training.models.torch_training import DivergedError, NetworkRows, Training, TrainingRun, torch_threads
 from training.mts_scoring.network_base import Inputs, InputShape, Network
-from training.mts_scoring.network_encoder import NetworkEncoder
+from training.mts_scoring.network_encoder import NetworkEncoder, NetworkInputs
 from training.mts_scoring.networks import NetworkPlan
 from training.mts_scoring.registry import PREDICTORS
 from training.mts_scoring.torch_predictor import TargetScale, TorchPredictor
@@ -52,6 +53,26 @@ def fit_networks(
 
 
 @dataclass(frozen=True)
+class NetworkSetup:
+    """All that a fit needs but the rows. It is picklable, and the same wherever the fit runs.
+
+    `start`: encoded training rows from which initial weights may follow. `count` networks are trained, after `pilots`
+    that choose how long.
+    """
+
+    encoder: NetworkEncoder
+    target: TargetScale | None
+    plan: NetworkPlan
+    recipe: Recipe
+    count: int
+    pilots: int
+    seed: int
+    start: NetworkInputs
+    num_classes: int
+    described: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class _Job:
     """What the trainings of one fit share. `start`: training rows on the CPU, from which initial weights may follow."""
 
@@ -62,45 +83,71 @@ class _Job:
     start: Inputs
     seed: int
     clock: FitClock
+    peers: Peers
+
+
+def set_up(architecture: TorchArchitecture, params: NetworkParams, data: FitData, seed: int) -> NetworkSetup:
+    """Learns the encoder from the training rows and resolves every default.
+
+    Raises:
+        InputError: a column holds what its kind does not allow.
+    """
+    task, num_classes, rows = data.schema.task, len(data.schema.classes), len(data.train)
+    encoder = NetworkEncoder.fit(data.train.frame, features_of(data.schema), scaling=params.scaling)
+    target = None if num_classes else _target_scale(data.train.target)
+    options = params.options(task)
+    if isinstance(params, TabMParams):
+        options["bins"] = _bins(encoder.transform(data.train.frame).numbers, params)
+    plan = NetworkPlan(architecture, InputShape.of(encoder), num_classes or 1, options)
+    recipe, count = params.recipe(task, rows), params.num_networks(rows)
+    pilots = 0
+    if not (data.validation is not None and len(data.validation)) and recipe.patience and rows >= PILOT_PARTS:
+        pilots = FEW_ROW_PILOTS if rows < FEW_ROWS else 1
+    described = {"architecture": architecture, "n_seeds": count, "scaling": params.scaling}
+    described |= {name: value for name, value in options.items() if name != "bins"} | vars(recipe)
+    start = encoder.transform(data.train.frame.iloc[:START_ROWS])
+    return NetworkSetup(encoder, target, plan, recipe, count, pilots, seed, start, num_classes, described)
 
 
 def _fit(architecture: TorchArchitecture, params: NetworkParams, data: FitData, context: FitContext) -> FittedModel:
-    task, num_classes = data.schema.task, len(data.schema.classes)
-    device = _device(context)
-    encoder = NetworkEncoder.fit(data.train.frame, features_of(data.schema), scaling=params.scaling)
-    target = None if num_classes else _target_scale(data.train.target)
-    train = _rows(encoder, data.train, target, device)
+    device = device_of(context.gpus)
+    setup = set_up(architecture, params, data, context.seed)
+    train = network_rows(setup, data.train, device)
     validation = None
     if data.validation is not None and len(data.validation):
-        validation = _rows(encoder, data.validation, target, device)
-    options = params.options(task)
-    if isinstance(params, TabMParams):
-        options["bins"] = _bins(train.inputs.numbers, params)
-    plan = NetworkPlan(architecture, InputShape.of(encoder), num_classes or 1, options)
-    recipe, count = params.recipe(task, len(train)), params.num_networks(len(train))
-    pilots = 0
-    if validation is None and recipe.patience and len(train) >= PILOT_PARTS:
-        pilots = FEW_ROW_PILOTS if len(train) < FEW_ROWS else 1
-    clock = FitClock(context, count + pilots)
-    start = Inputs(*(tensor[:START_ROWS].cpu() for tensor in train.inputs))
-    job = _Job(plan, recipe, train, validation, start, context.seed, clock)
-    networks, trainings = _train_all(_with_pilots(job, pilots) if pilots else job, count)
+        validation = network_rows(setup, data.validation, device)
+    networks, trainings = train_networks(setup, train, validation, context, Alone())
+    return fitted_model(setup, networks, trainings)
+
+
+def train_networks(
+    setup: NetworkSetup, train: NetworkRows, validation: NetworkRows | None, context: FitContext, peers: Peers
+) -> tuple[list[Network], list[Training]]:
+    """Trains the networks on the rows of this process, together with its peers."""
+    clock = FitClock(context, setup.count + setup.pilots)
+    job = _Job(setup.plan, setup.recipe, train, validation, Inputs.of(setup.start), setup.seed, clock, peers)
+    networks, trainings = _train_all(_with_pilots(job, setup.pilots) if setup.pilots else job, setup.count)
     clock.finish()
-    predictor_class: Any = PREDICTORS[architecture]
-    predictor: TorchPredictor = predictor_class(encoder, plan, networks, num_classes=num_classes, target=target)
-    described = {"architecture": architecture, "n_seeds": count, "scaling": params.scaling}
-    described |= {name: value for name, value in options.items() if name != "bins"} | vars(recipe)
-    return FittedModel(predictor, described, _facts(networks, trainings, recipe, target))
+    return networks, trainings
+
+
+def fitted_model(setup: NetworkSetup, networks: list[Network], trainings: list[Training]) -> FittedModel:
+    """The model of the trained networks."""
+    predictor_class: Any = PREDICTORS[setup.plan.architecture]
+    predictor: TorchPredictor = predictor_class(
+        setup.encoder, setup.plan, networks, num_classes=setup.num_classes, target=setup.target
+    )
+    return FittedModel(predictor, setup.described, _facts(networks, trainings, setup.recipe, setup.target))
 
 
 def _with_pilots(job: _Job, count: int) -> _Job:
     """Chooses the number of epochs by networks that leave some of the rows out; then all rows may be learnt from."""
     order = np.random.default_rng(job.seed).permutation(len(job.train))
     best = []
-    for left_out in np.array_split(order, PILOT_PARTS)[:count]:
+    for number, left_out in enumerate(np.array_split(order, PILOT_PARTS)[:count]):
         learnt, held = (torch.from_numpy(part) for part in (np.setdiff1d(order, left_out), np.sort(left_out)))
         pilot = replace(job, train=job.train.rows(learnt), validation=job.train.rows(held))
-        best.append(_train_one(pilot, 0)[1].best_epoch)
+        best.append(_train_one(pilot, 0, name=f"pilot {number}")[1].best_epoch)
     epochs = round(float(np.mean(best)))
     logger.info("torch: no validation rows; %d epochs, as was best where a part of the rows was left out", epochs)
     return replace(job, recipe=replace(job.recipe, last_epoch=epochs))
@@ -110,7 +157,7 @@ def _train_all(job: _Job, count: int) -> tuple[list[Network], list[Training]]:
     networks: list[Network] = []
     trainings: list[Training] = []
     for number in range(count):
-        if networks and job.clock.is_over():
+        if networks and job.peers.agreed(job.clock.is_over()):
             logger.warning("torch: time for %d of %d networks only", number, count)
             break
         network, training = _train_one(job, number)
@@ -122,8 +169,15 @@ def _train_all(job: _Job, count: int) -> tuple[list[Network], list[Training]]:
     return networks, trainings
 
 
-def _train_one(job: _Job, number: int) -> tuple[Network, Training]:
+def _train_one(job: _Job, number: int, name: str = "") -> tuple[Network, Training]:
     """Trains one network; one that diverges starts again with a lower learning rate, once."""
+    name = name or f"network {number}"
+    kept = job.peers.kept(name)
+    if kept is not None:
+        network, training = job.plan.build(0, job.start), Training(*kept["training"])
+        network.load_state_dict(kept["network"])
+        job.clock.network_is_done()
+        return network.to(job.train.target.device), training
     weights_seed, order_seed = (int(word) for word in np.random.SeedSequence([job.seed, number]).generate_state(2))
     device = job.train.target.device
     recipe = job.recipe
@@ -134,8 +188,10 @@ def _train_one(job: _Job, number: int) -> tuple[Network, Training]:
             recipe=recipe,
             train_rows=job.train,
             validation_rows=job.validation,
-            generator=torch.Generator(device).manual_seed(order_seed),
+            generator=torch.Generator(device).manual_seed(order_seed + job.peers.rank),
             progress=job.clock.network(),
+            peers=job.peers,
+            name=name,
         )
         try:
             training = run.train()
@@ -146,6 +202,7 @@ def _train_one(job: _Job, number: int) -> tuple[Network, Training]:
                 recipe = replace(recipe, learning_rate=lower)
         else:
             job.clock.network_is_done()
+            job.peers.keep(name, {"network": network.state_dict(), "training": astuple(training)})
             return network, training
     raise FitError(
         f"torch: the loss became NaN or infinite, with learning_rate {job.recipe.learning_rate:g} and again with "
@@ -154,8 +211,13 @@ def _train_one(job: _Job, number: int) -> tuple[Network, Training]:
     )
 
 
-def _device(context: FitContext) -> torch.device:
-    if not context.gpus:
+def device_of(gpus: int) -> torch.device:
+    """The device to train on.
+
+    Raises:
+        FitError: a GPU was asked for, and there is none.
+    """
+    if not gpus:
         return torch.device("cpu")
     if not torch.cuda.is_available():
         raise FitError(
@@ -172,25 +234,28 @@ def _target_scale(target: npt.NDArray[Any]) -> TargetScale:
     return TargetScale(mean, deviation if deviation > 1e-10 * abs(mean) else 1.0, low, high)
 
 
-def _rows(encoder: NetworkEncoder, rows: Rows, target: TargetScale | None, device: torch.device) -> NetworkRows:
+def network_rows(setup: NetworkSetup, rows: Rows, device: torch.device) -> NetworkRows:
     """The rows as tensors that stay on the device: batches are slices of them."""
-    values = rows.target.astype(np.int64)
-    if target is not None:
-        values = ((rows.target - target.mean) / target.deviation).astype(np.float32)
     weight = None
     if rows.weight is not None:
         weight = torch.from_numpy((rows.weight / rows.weight.mean()).astype(np.float32)).to(device)
-    inputs = Inputs.of(encoder.transform(rows.frame), device)
-    return NetworkRows(inputs, torch.from_numpy(values).to(device), weight)
+    inputs = Inputs.of(setup.encoder.transform(rows.frame), device)
+    return NetworkRows(inputs, torch.from_numpy(scaled_target(setup, rows.target)).to(device), weight)
 
 
-def _bins(numbers: torch.Tensor, params: TabMParams) -> list[list[float]]:
+def scaled_target(setup: NetworkSetup, target: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """What the networks learn: [n] class codes, int64, or standardised values, float32."""
+    scale = setup.target
+    return target.astype(np.int64) if scale is None else ((target - scale.mean) / scale.deviation).astype(np.float32)
+
+
+def _bins(numbers: npt.NDArray[np.float32], params: TabMParams) -> list[list[float]]:
     """Edges of the bins of each number at its quantiles (arXiv:2203.05556, section 3.2.1); where quantiles are equal
     there are fewer bins, and at least two."""
     if params.numeric_embeddings != "piecewise_linear":
         return []
     edges = []
-    for column in numbers.T.cpu().numpy():
+    for column in numbers.T:
         found = np.unique(np.quantile(column, np.linspace(0.0, 1.0, params.n_bins + 1)).astype(np.float32))
         if len(found) < 3:
             low, high = column.min(), column.max()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from training.models.torch_params import Metric, Recipe, Schedule
+from training.models.torch_peers import Alone, Peers, Scored
 from training.models.torch_progress import NetworkProgress
 from training.mts_scoring.network_base import Inputs, Network
 from training.mts_scoring.torch_predictor import BATCH_ROWS, average
@@ -77,6 +80,7 @@ class TrainingRun:
 
     `network` is on the device of the rows, as is `generator`, which orders the rows and draws the dropout. `validation`
     chooses the epoch that is kept; without it the last one is. `progress` hears of each epoch and says when time is up.
+    `peers` train the same network on other rows; `name` tells it from others of the same fit.
     """
 
     network: Network
@@ -85,6 +89,8 @@ class TrainingRun:
     validation_rows: NetworkRows | None
     generator: torch.Generator
     progress: NetworkProgress
+    peers: Peers = field(default_factory=Alone)
+    name: str = ""
 
     def train(self) -> Training:
         """Trains until the recipe or the time is at its end, and leaves the weights of the best epoch.
@@ -93,44 +99,68 @@ class TrainingRun:
             DivergedError: the loss is no longer a number.
             JobCancelledError: somebody asked the job to stop.
         """
-        recipe, network = self.recipe, self.network
+        recipe, network, peers = self.recipe, self.network, self.peers
         optimizer = Optimizer(network, recipe, seed_dropout(network, self.generator))
         best = Best(recipe.maximize)
-        epoch, epochs = 0, recipe.epochs
+        epoch, epochs = self._resume(optimizer, best)
+        forward = peers.forward(network)
         while epoch < epochs:
-            loss, in_time = self._epoch(optimizer, epoch, epochs)
+            loss, in_time = self._epoch(optimizer, forward, epoch, epochs)
             epoch += 1
             network.fill_unseen()
             metrics = {"train/loss": loss}
             if self.validation_rows is not None:
-                score = _finite(validation_score(network, self.validation_rows, recipe.metric))
+                score = _finite(self._validation_score(self.validation_rows))
                 best.offer(network, epoch, score)
                 metrics[f"validation/{recipe.metric}"] = score
-            epochs = self.progress.epoch(epoch, epochs, metrics)
+            epochs = int(peers.agreed(self.progress.epoch(epoch, epochs, metrics)))
             if not in_time or epoch == recipe.last_epoch or (best.weights and recipe.is_over(epoch, best.epoch)):
                 break
+            peers.save_if_due(partial(self._state, optimizer, best, epoch, epochs))
         if best.weights:
             network.load_state_dict(best.weights)
         return Training(epoch, best.epoch if best.weights else epoch, best.score)
 
-    def _epoch(self, optimizer: Optimizer, epoch: int, epochs: int) -> tuple[float, bool]:
+    def _state(self, optimizer: Optimizer, best: Best, epoch: int, epochs: int) -> dict[str, Any]:
+        return {
+            "name": self.name, "epoch": epoch, "epochs": epochs, "network": self.network.state_dict(),
+            "optimizer": optimizer.state_dict(), "best": vars(best) | {"maximize": None},
+        }  # fmt: skip
+
+    def _resume(self, optimizer: Optimizer, best: Best) -> tuple[int, int]:
+        """Epochs that are done, and how many there will be. The order of the rows is drawn anew."""
+        state = self.peers.resumed(self.name)
+        if state is None:
+            return 0, self.recipe.epochs
+        self.network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        best.epoch, best.score, best.weights = (state["best"][name] for name in ("epoch", "score", "weights"))
+        self.generator.manual_seed(self.generator.initial_seed() + state["epoch"])
+        return state["epoch"], state["epochs"]
+
+    def _epoch(
+        self, optimizer: Optimizer, forward: Callable[[Inputs], Tensor], epoch: int, epochs: int
+    ) -> tuple[float, bool]:
         """One pass over the rows: mean loss, and whether there was time for all of them."""
         self.network.train()
-        rows, batch_size = self.train_rows, self.recipe.batch_size
+        rows, peers = self.train_rows, self.peers
         device = rows.target.device
         order = self._order(len(rows), device)
-        total = torch.zeros((), device=device)
-        for start in range(0, len(rows), batch_size):
-            batch = rows.rows(order[start : start + batch_size])
-            done = (epoch + start / len(rows)) / epochs
+        total = torch.zeros(2, device=device, dtype=torch.float64)
+        for place in peers.batches(len(rows), self.recipe.batch_size):
+            batch = rows.rows(order[place])
+            done = (epoch + place.start / len(rows)) / epochs
             with _mixed_precision(device):
-                outputs = self.network(batch.inputs)
+                outputs = forward(batch.inputs)
             loss = training_loss(outputs.float(), batch, self.recipe.label_smoothing)
             optimizer.step(loss, done)
-            total += loss.detach() * len(batch)
-            if self.progress.is_late(done):
-                return _finite(float(total)) / (start + len(batch)), False
-        return _finite(float(total)) / len(rows), True
+            total += torch.stack([loss.detach().double() * len(batch), torch.tensor(len(batch), device=device)])
+            if peers.is_late(late=self.progress.is_late(done)):
+                return _mean_loss(peers.total(total)), False
+        return _mean_loss(peers.total(total)), True
+
+    def _validation_score(self, rows: NetworkRows) -> float:
+        return metric_of(self.peers.gathered(scored(self.network, rows)), self.recipe.metric)
 
     def _order(self, count: int, device: torch.device) -> Tensor:
         """Row numbers in random order, [n], or an order for each member, [n, members]."""
@@ -144,6 +174,12 @@ def _finite(value: float) -> float:
     if not math.isfinite(value):
         raise DivergedError
     return value
+
+
+def _mean_loss(total: Tensor) -> float:
+    """Of the sum of losses and the number of rows."""
+    losses, rows = total.tolist()
+    return _finite(losses) / float(rows)
 
 
 def _mixed_precision(device: torch.device) -> AbstractContextManager[object]:
@@ -177,6 +213,14 @@ class Optimizer:
         if recipe.gradient_clip_norm is not None:
             nn.utils.clip_grad_norm_(self._parameters, recipe.gradient_clip_norm)
         self._adam.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """For a checkpoint."""
+        return self._adam.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """From a checkpoint."""
+        self._adam.load_state_dict(state)
 
 
 def learning_rate_factor(schedule: Schedule, done: float) -> float:
@@ -220,6 +264,11 @@ def training_loss(outputs: Tensor, batch: NetworkRows, label_smoothing: float) -
 
 def validation_score(network: Network, rows: NetworkRows, metric: Metric) -> float:
     """The metric of the averaged members; rmse and mae in units of the standardised target."""
+    return metric_of(scored(network, rows), metric)
+
+
+def scored(network: Network, rows: NetworkRows) -> Scored:
+    """The rows with the scores of the averaged members."""
     network.eval()
     with torch.inference_mode():
         parts = [
@@ -228,9 +277,13 @@ def validation_score(network: Network, rows: NetworkRows, metric: Metric) -> flo
             )
             for start in range(0, len(rows), BATCH_ROWS)
         ]
-    scores = torch.cat(parts).double().cpu().numpy()
-    target = rows.target.cpu().numpy()
     weight = None if rows.weight is None else rows.weight.cpu().numpy()
+    return Scored(torch.cat(parts).double().cpu().numpy(), rows.target.cpu().numpy(), weight)
+
+
+def metric_of(rows: Scored, metric: Metric) -> float:
+    """The metric of scored rows; NaN where a score is no number."""
+    scores, target, weight = rows
     if not np.isfinite(scores).all():
         return math.nan
     if metric == "roc_auc":

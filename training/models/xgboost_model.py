@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import xgboost as xgb
@@ -20,7 +21,7 @@ from training.models.xgboost_params import (
     BoostingPlan,
     plan_boosting,
 )
-from training.models.xgboost_training import Boosting, Checkpoints, quantile_matrix
+from training.models.xgboost_training import Boosting, BoostingState, Checkpoints, quantile_matrix
 from training.mts_scoring.encoder import TableEncoder
 from training.mts_scoring.xgboost_predictor import XGBoostPredictor
 from training.spec import ModelSpec, XGBoostSpec
@@ -46,10 +47,8 @@ class XGBoostFamily(ModelFamily):
 
     def fit(self, spec: ModelSpec, data: FitData, context: FitContext) -> FittedModel:
         """Fits, see ModelFamily. After the deadline the best so far is returned."""
-        plan = plan_boosting(_params(spec), data.schema.task)
         with fit_errors("xgboost", xgb.core.XGBoostError):
-            encoder = TableEncoder.fit(data.train.frame, features_of(data.schema))
-            return _boost(plan, encoder, data, context)
+            return _boost(set_up(spec, data, context.seed), data, context)
 
 
 def _params(spec: ModelSpec) -> Mapping[str, Any]:
@@ -58,49 +57,89 @@ def _params(spec: ModelSpec) -> Mapping[str, Any]:
     return spec.params
 
 
-def _boost(plan: BoostingPlan, encoder: TableEncoder, data: FitData, context: FitContext) -> FittedModel:
-    validation = data.validation if data.validation is not None and len(data.validation) else None
-    rounds = plan.num_rounds or (ROUNDS_WITH_VALIDATION if validation else ROUNDS_WITHOUT_VALIDATION)
-    patience = (EARLY_STOPPING_ROUNDS if plan.patience is None else plan.patience) if validation else 0
+@dataclass(frozen=True)
+class BoostingSetup:
+    """All that a boosting run needs but the rows. It is picklable, and the same wherever the fit runs.
+
+    `described` are the parameters as they are tracked, `params` those that XGBoost is given; `patience` 0 never stops.
+    """
+
+    plan: BoostingPlan
+    encoder: TableEncoder
+    params: dict[str, Any]
+    described: dict[str, Any]
+    rounds: int
+    patience: int
+    num_classes: int
+    seed: int
+    fingerprint: str
+
+    def run_params(self, *, cpus: int, gpus: int, first_round: int) -> dict[str, Any]:
+        """For `xgb.train`. The rounds after a checkpoint must not draw the first samples again."""
+        device = "cuda" if gpus else "cpu"
+        return self.params | {"nthread": cpus, "device": device, "verbosity": 0, "seed": self.seed + first_round}
+
+
+def set_up(spec: ModelSpec, data: FitData, seed: int) -> BoostingSetup:
+    """Learns the encoder from the training rows and resolves every default.
+
+    Raises:
+        InputError: a column holds what its kind does not allow.
+        SpecError: a constraint names what is no feature.
+    """
+    plan = plan_boosting(_params(spec), data.schema.task)
+    encoder = TableEncoder.fit(data.train.frame, features_of(data.schema))
+    has_validation = data.validation is not None and len(data.validation) > 0
+    rounds = plan.num_rounds or (ROUNDS_WITH_VALIDATION if has_validation else ROUNDS_WITHOUT_VALIDATION)
+    patience = (EARLY_STOPPING_ROUNDS if plan.patience is None else plan.patience) if has_validation else 0
     num_classes = len(data.schema.classes)
     params = plan.params | _translated_constraints(plan.constraints, encoder)
     if data.schema.task == "multiclass":
         params["num_class"] = num_classes
-    described = params | {"n_estimators": rounds, "early_stopping_rounds": patience, "random_state": context.seed}
-    checkpoints = Checkpoints(context.checkpoint_folder, _fingerprint(described, data, encoder))
-    booster, state = checkpoints.load() or (None, {})
-    start = int(state.get("rounds", 0))
-    reporter = FitReporter(context, rounds, first_step=start)
-    boosting = Boosting(plan, patience, reporter, checkpoints, state)
-    if start < rounds:
-        run = {
-            "nthread": context.cpus, "device": "cuda" if context.gpus else "cpu", "verbosity": 0,
-            "seed": context.seed + start,  # the rounds after a checkpoint must not draw the first samples again
-        }  # fmt: skip
-        train = quantile_matrix(encoder, data.train, params, context.cpus)
+    described = params | {"n_estimators": rounds, "early_stopping_rounds": patience, "random_state": seed}
+    fingerprint = _fingerprint(described, data, encoder)
+    return BoostingSetup(plan, encoder, params, described, rounds, patience, num_classes, seed, fingerprint)
+
+
+def fitted_model(setup: BoostingSetup, booster: Any, boosting: BoostingState) -> FittedModel:
+    """The model of a boosting run that is over, cut back to its best round."""
+    kept = boosting.best_round + 1 if setup.patience else boosting.rounds
+    logger.info("xgboost: %d rounds, kept %d, ended by %s", boosting.rounds, kept, boosting.stopped_by)
+    facts = {"rounds": float(boosting.rounds), "best_iteration": float(kept - 1)}
+    if boosting.best_score is not None:
+        facts[f"best_validation_{setup.plan.metric_name}"] = boosting.best_score
+    best: Any = _first_rounds(booster, kept) if kept < boosting.rounds else booster
+    best.set_param({"device": "cpu"})  # rows to score come in main memory
+    return FittedModel(
+        XGBoostPredictor(setup.encoder, best, num_classes=setup.num_classes), setup.described, facts
+    )  # fmt: skip
+
+
+def _boost(setup: BoostingSetup, data: FitData, context: FitContext) -> FittedModel:
+    validation = data.validation if data.validation is not None and len(data.validation) else None
+    checkpoints = Checkpoints(context.checkpoint_folder, setup.fingerprint)
+    booster, state = checkpoints.load() or (None, BoostingState())
+    start = state.rounds
+    reporter = FitReporter(context, setup.rounds, first_step=start)
+    boosting = Boosting(setup.plan, setup.patience, reporter, checkpoints, state)
+    if start < setup.rounds:
+        train = quantile_matrix(setup.encoder, data.train, setup.params, context.cpus)
         evals = (
-            [(quantile_matrix(encoder, validation, params, context.cpus, ref=train), "validation")]
+            [(quantile_matrix(setup.encoder, validation, setup.params, context.cpus, ref=train), "validation")]
             if validation
             else []
         )
         booster = xgb.train(
-            params | run,
+            setup.run_params(cpus=context.cpus, gpus=context.gpus, first_round=start),
             train,
-            rounds - start,
+            setup.rounds - start,
             evals=evals,
             xgb_model=booster,
             callbacks=[boosting],
             verbose_eval=False,
         )
     reporter.finish()
-    kept = boosting.best_round + 1 if patience else boosting.rounds
-    logger.info("xgboost: %d rounds, kept %d, ended by %s", boosting.rounds, kept, boosting.stopped_by)
-    facts = {"rounds": float(boosting.rounds), "best_iteration": float(kept - 1)}
-    if boosting.best_score is not None:
-        facts[f"best_validation_{plan.metric_name}"] = boosting.best_score
-    best: Any = _first_rounds(booster, kept) if kept < boosting.rounds else booster
-    best.set_param({"device": "cpu"})  # rows to score come in main memory
-    return FittedModel(XGBoostPredictor(encoder, best, num_classes=num_classes), described, facts)
+    return fitted_model(setup, booster, boosting.state)
 
 
 def _first_rounds(booster: Any, rounds: int) -> Any:

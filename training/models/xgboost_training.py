@@ -7,13 +7,14 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import xgboost as xgb
 
 from training.data.table import Rows
-from training.models.fitting import FitReporter, plain_message
+from training.models.fitting import plain_message
 from training.models.xgboost_params import BoostingPlan
 from training.mts_scoring.encoder import TableEncoder
 
@@ -66,6 +67,30 @@ def quantile_matrix(
     )
 
 
+@dataclass
+class BoostingState:
+    """How far a boosting run is: rounds done, the best of them counted from 0, and its validation metric."""
+
+    rounds: int = 0
+    best_round: int = -1
+    best_score: float | None = None
+    stopped_by: str = "rounds"
+
+
+class StepReporter(Protocol):
+    """Hears of each round; see FitReporter."""
+
+    def step(self, done: int, metrics: Mapping[str, float]) -> bool:
+        """True when the fit should stop for its deadline."""
+
+
+class StateSaver(Protocol):
+    """Keeps the trees now and then; see Checkpoints."""
+
+    def save_if_due(self, booster: xgb.Booster, state: BoostingState) -> None:
+        """Saves when it is time to."""
+
+
 class Checkpoints:
     """The trees so far, in one file that is replaced atomically.
 
@@ -79,7 +104,7 @@ class Checkpoints:
         self._fingerprint = fingerprint
         self._next = time.monotonic() + CHECKPOINT_EVERY_S
 
-    def load(self) -> tuple[xgb.Booster, dict[str, Any]] | None:
+    def load(self) -> tuple[xgb.Booster, BoostingState] | None:
         """The trees and the state that were saved by the same fit of the same rows; None to start from nothing."""
         if self._file is None or not self._file.exists():
             return None
@@ -94,15 +119,20 @@ class Checkpoints:
             return None
         booster.set_attr(**{_STATE: None})
         logger.info("goes on after round %d from a checkpoint", booster.num_boosted_rounds())
-        return booster, saved["state"]
+        return booster, BoostingState(**saved["state"])
 
-    def save_if_due(self, booster: xgb.Booster, state: Mapping[str, Any]) -> None:
+    def save_if_due(self, booster: xgb.Booster, state: BoostingState) -> None:
         """Saves when CHECKPOINT_EVERY_S have passed since the last time."""
-        if self._file is None or time.monotonic() < self._next:
+        if time.monotonic() >= self._next:
+            self.save(booster, state)
+
+    def save(self, booster: xgb.Booster, state: BoostingState) -> None:
+        """Saves now; nothing happens where there is no folder."""
+        if self._file is None:
             return
         self._file.parent.mkdir(parents=True, exist_ok=True)
         partial = self._file.with_suffix(".partial.ubj")
-        booster.set_attr(**{_STATE: json.dumps({"fingerprint": self._fingerprint, "state": dict(state)})})
+        booster.set_attr(**{_STATE: json.dumps({"fingerprint": self._fingerprint, "state": asdict(state)})})
         booster.save_model(partial)
         booster.set_attr(**{_STATE: None})
         os.replace(partial, self._file)  # noqa: PTH105 - the atomic rename, by its own name
@@ -119,16 +149,13 @@ class Boosting(xgb.callback.TrainingCallback):  # type: ignore[misc]  # xgboost 
         self,
         plan: BoostingPlan,
         patience: int,
-        reporter: FitReporter,
-        checkpoints: Checkpoints,
-        state: Mapping[str, Any],
+        reporter: StepReporter,
+        checkpoints: StateSaver,
+        state: BoostingState,
     ) -> None:
         super().__init__()
         self._plan, self._patience, self._reporter, self._checkpoints = plan, patience, reporter, checkpoints
-        self.rounds: int = state.get("rounds", 0)
-        self.best_round: int = state.get("best_round", -1)
-        self.best_score: float | None = state.get("best_score")
-        self.stopped_by = "rounds"
+        self.state = state
 
     def after_iteration(self, model: xgb.Booster, epoch: int, evals_log: Mapping[str, Any]) -> bool:
         """True ends the fit.
@@ -136,24 +163,24 @@ class Boosting(xgb.callback.TrainingCallback):  # type: ignore[misc]  # xgboost 
         Raises:
             JobCancelledError: somebody asked the job to stop.
         """
-        self.rounds += 1
+        state = self.state
+        state.rounds += 1
         metrics = {}
         for side, history in evals_log.items():
             score = float(history[self._plan.metric][-1])
             metrics[f"{side}/{self._plan.metric_name}"] = score
             if self._is_better(score):
-                self.best_score, self.best_round = score, self.rounds - 1
-        out_of_time = self._reporter.step(self.rounds, metrics)
-        self._checkpoints.save_if_due(
-            model, {"rounds": self.rounds, "best_round": self.best_round, "best_score": self.best_score}
-        )
+                state.best_score, state.best_round = score, state.rounds - 1
+        out_of_time = self._reporter.step(state.rounds, metrics)
+        self._checkpoints.save_if_due(model, state)
         if out_of_time:
-            self.stopped_by = "deadline"
-        elif self._patience and self.rounds - 1 - self.best_round >= self._patience:
-            self.stopped_by = "early stopping"
-        return self.stopped_by != "rounds"
+            state.stopped_by = "deadline"
+        elif self._patience and state.rounds - 1 - state.best_round >= self._patience:
+            state.stopped_by = "early stopping"
+        return state.stopped_by != "rounds"
 
     def _is_better(self, score: float) -> bool:
-        if self.best_score is None:
+        best = self.state.best_score
+        if best is None:
             return True
-        return score > self.best_score if self._plan.maximize else score < self.best_score
+        return score > best if self._plan.maximize else score < best

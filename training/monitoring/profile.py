@@ -23,7 +23,7 @@ from training.monitoring.reading import stored_column
 from training.monitoring.schema import FEATURE, MonitoredSchema, metadata_of, with_metadata
 from training.mts_scoring.model import ScoringModel
 
-PROFILE_FILE = "profile.parquet"
+PROFILE_FILE = "reference/profile.parquet"
 MAX_ROWS = 20_000
 """Rows that are kept: more sharpen thresholds little, and the file is read by each check."""
 ACTUAL = "actual"

@@ -47,7 +47,7 @@ class ScoringModel:
     @property
     def requirements(self) -> tuple[str, ...]:
         """Distributions that scoring needs, by name."""
-        return tuple(sorted({"numpy", "pandas", *self.predictor.requirements}))
+        return tuple(sorted({"numpy", "pandas", *self.predictor.distributions()}))
 
     def scores(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
         """Scores raw rows: [n, classes] probabilities, or [n] values for regression.

@@ -22,7 +22,11 @@ class Predictor(ABC):
     """Name in the saved manifest; see `registry.py`."""
 
     requirements: ClassVar[tuple[str, ...]]
-    """Distributions that loading needs, by name, such as ("xgboost",)."""
+    """Distributions that every predictor of this kind needs for loading, by name, such as ("xgboost",)."""
+
+    def distributions(self) -> tuple[str, ...]:
+        """Distributions that loading this predictor needs, with those of its parts."""
+        return self.requirements
 
     @abstractmethod
     def predict(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:

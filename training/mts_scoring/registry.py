@@ -36,9 +36,12 @@ class PredictorTable(Mapping[str, type[Predictor]]):
 
 
 PREDICTORS = PredictorTable([
+    ("calibrated", "calibrated_predictor", "CalibratedPredictor"),
+    ("constant", "constant_predictor", "ConstantPredictor"),
     ("ft_transformer", "torch_predictor", "FTTransformerPredictor"),
     ("mlp", "torch_predictor", "MLPPredictor"),
     ("sklearn", "sklearn_predictor", "SklearnPredictor"),
+    ("stack", "stack_predictor", "StackPredictor"),
     ("tabm", "torch_predictor", "TabMPredictor"),
     ("xgboost", "xgboost_predictor", "XGBoostPredictor"),
 ])  # fmt: skip

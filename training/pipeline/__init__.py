@@ -2,7 +2,8 @@
 
 from training.pipeline.evaluate import evaluate_model
 from training.pipeline.plan import Plan, plan
+from training.pipeline.reproduce import reproduce
 from training.pipeline.train import run
 from training.pipeline.workplace import Workplace
 
-__all__ = ["Plan", "Workplace", "evaluate_model", "plan", "run"]
+__all__ = ["Plan", "Workplace", "evaluate_model", "plan", "reproduce", "run"]

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from training import evaluation
 from training.models import FittedModel
+from training.models.calibration import CalibrationChoice
 from training.mts_scoring.model import Feature, ScoringModel
+from training.pipeline.leaderboard import Standing, leaderboard
 from training.pipeline.prepare import Checked, Parts
 from training.result import Interval, LeaderboardRow, SliceRow
 from training.spec import TrainSpec
@@ -21,20 +24,25 @@ class Assessment:
     metrics: dict[str, Interval]
     slices: list[SliceRow]
     leaderboard: list[LeaderboardRow]
+    scores: npt.NDArray[np.float64]
+    """Of the test rows."""
+    notes: list[str]
 
 
-def scoring_model(spec: TrainSpec, checked: Checked, parts: Parts, fitted: FittedModel) -> ScoringModel:
+def scoring_model(
+    spec: TrainSpec, checked: Checked, fitted: FittedModel, choice: CalibrationChoice | None
+) -> ScoringModel:
     """The fitted model with all that scoring needs: columns, classes, decision threshold."""
-    schema = checked.schema
+    schema, held = checked.schema, fitted.held_out
     threshold = None
-    if schema.task == "binary":
-        scores = fitted.predictor.predict(parts.validation.frame)[:, 1]
+    if schema.task == "binary" and held is not None:
+        scores = choice.calibration.apply(held.scores) if choice and choice.calibration else held.scores
         threshold = evaluation.choose_threshold(
-            parts.validation.target.astype(np.int64, copy=False),
-            scores,
+            held.target.astype(np.int64, copy=False),
+            scores[:, 1],
             spec.evaluation.cost_matrix,
             schema.classes,
-            parts.validation.weight,
+            held.weight,
         )
     return ScoringModel(
         predictor=fitted.predictor,
@@ -47,8 +55,8 @@ def scoring_model(spec: TrainSpec, checked: Checked, parts: Parts, fitted: Fitte
     )
 
 
-def assess(spec: TrainSpec, checked: Checked, parts: Parts, model: ScoringModel, fit_s: float) -> Assessment:
-    """Scores the test rows once, and the validation rows for the leaderboard."""
+def assess(spec: TrainSpec, checked: Checked, parts: Parts, model: ScoringModel, standing: Standing) -> Assessment:
+    """Scores the test rows once; the leaderboard is of rows that were held out in the fit."""
     task, wanted = checked.schema.task, spec.evaluation
     scores = model.scores(parts.test.frame)
     resampling: evaluation.ResamplingOptions = {
@@ -65,8 +73,5 @@ def assess(spec: TrainSpec, checked: Checked, parts: Parts, model: ScoringModel,
         parts.test_frame, wanted.slices, task, parts.test.target, scores, parts.test.weight,
         metrics=wanted.metrics, threshold=model.threshold, **resampling,
     )  # fmt: skip
-    validation = evaluation.point_metrics(
-        task, parts.validation.target, model.scores(parts.validation.frame), parts.validation.weight,
-        wanted.metrics, threshold=model.threshold,
-    )  # fmt: skip
-    return Assessment(metrics, slices, [LeaderboardRow(model=spec.model.family, validation=validation, fit_s=fit_s)])
+    rows, notes = leaderboard(spec, task, model.threshold, standing, resampling)
+    return Assessment(metrics, slices, rows, scores, notes)

@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from training.models import FitContext, FitData, FittedModel, family_of
+import logging
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from training.distributed import Spread, engine_of
+from training.distributed.fit_tasks import ray_fits
+from training.models import FitContext, FitData, FittedModel
+from training.models.calibration import CalibrationChoice, calibrated, with_held_out
+from training.models.parallel import FitRunner
 from training.pipeline.job import Job
 from training.pipeline.prepare import Checked, Parts
+from training.pipeline.structure import structure_of
+from training.spec import TrainSpec
+
+logger = logging.getLogger("training")
+
+AFTER_FIT_S = 1.5
+"""Kept of the job's budget for registering the version."""
+SAMPLE_ROW_S = 1.2e-7
+"""Kept for each row of each bootstrap sample."""
+MOST_KEPT = 0.3
+"""Of what is left of the budget."""
+OF_SEVERAL_FITS = frozenset({"hybrid", "auto"})
 
 
-def fit_model(job: Job, checked: Checked, parts: Parts) -> FittedModel:
-    """Fits what the spec asks for, on the train rows, steered by the validation rows.
+def fit_model(job: Job, checked: Checked, parts: Parts) -> tuple[FittedModel, CalibrationChoice | None]:
+    """Fits what the spec asks for, on the train rows, steered by the validation rows, and corrects its probabilities.
 
     Raises:
         FitError: the estimator failed on valid data.
@@ -20,8 +43,47 @@ def fit_model(job: Job, checked: Checked, parts: Parts) -> FittedModel:
         cpus=spec.resources.cpus_per_worker,
         gpus=spec.resources.gpus_per_worker,
         observer=job.watch.observer,
-        deadline=job.deadline,
+        deadline=_deadline(job, len(parts.test)),
         checkpoint_folder=job.checkpoints,
+        runner=_runner(spec),
     )
-    data = FitData(schema=checked.schema, train=parts.train, validation=parts.validation)
-    return family_of(spec.model).fit(spec.model, data, context)
+    data = FitData(checked.schema, parts.train, parts.validation, structure_of(checked, spec))
+    with _spread(job) as spread:
+        fitted = with_held_out(engine_of(spec).fit(spec.model, data, context, spread), data)
+    found, choice = calibrated(fitted, spec.split.seed)
+    if choice is not None:
+        logger.info("calibration: %s: %s", choice.calibration.method if choice.calibration else "none", choice.reason)
+    return found, choice
+
+
+@contextmanager
+def _spread(job: Job) -> Iterator[Spread]:
+    """How the fit is spread, with a folder that all workers see: that of the checkpoints where there is one."""
+    resources = job.spec.resources
+    with tempfile.TemporaryDirectory(prefix="mts-fit-") as temporary:
+        yield Spread(
+            num_workers=(resources.min_workers, resources.max_workers),
+            cpus=resources.cpus_per_worker,
+            gpus=resources.gpus_per_worker,
+            memory_mb=resources.memory_mb,
+            label=f"train:{job.spec.name}:{job.id}",
+            folder=job.checkpoints or Path(temporary),
+            max_restarts=job.spec.max_retries,
+        )
+
+
+def _deadline(job: Job, test_rows: int) -> float | None:
+    """When the fit must be over, so that the job can still measure and register the model in its time."""
+    if job.deadline is None:
+        return None
+    left_s = max(0.0, job.deadline - time.monotonic())
+    rest_s = AFTER_FIT_S + SAMPLE_ROW_S * test_rows * job.spec.evaluation.bootstrap_samples
+    return job.deadline - min(MOST_KEPT * left_s, rest_s)
+
+
+def _runner(spec: TrainSpec) -> FitRunner | None:
+    """Ray tasks where the job has more than one CPU for its several fits; never more CPUs than it was given."""
+    resources = spec.resources
+    if spec.model.family not in OF_SEVERAL_FITS or resources.gpus_per_worker:
+        return None
+    return ray_fits(resources.max_workers * resources.cpus_per_worker)

@@ -8,7 +8,9 @@ from pydantic import BaseModel
 
 from training.data import load
 from training.evaluation import primary_metric
-from training.pipeline.prepare import check
+from training.pipeline.findings import stop_on
+from training.pipeline.prepare import inspect
+from training.pipeline.take import wanted_columns
 from training.pipeline.workplace import Workplace
 from training.result import DataSummary
 from training.spec import TrainSpec
@@ -39,13 +41,17 @@ class Plan(BaseModel):
     warnings: list[str]
 
 
-def plan(spec: TrainSpec, workplace: Workplace) -> Plan:
+def plan(spec: TrainSpec, workplace: Workplace, *, look_closer: bool = True) -> Plan:
     """Reads and checks the data as the job would; nothing is fitted or written.
+
+    `look_closer`: False leaves out the checks of `validation`.
 
     Raises:
         SpecError, DataError: as the job would.
     """
-    checked = check(load(spec.data.source, workplace.access), spec)
+    dataset = load(spec.data.source, workplace.access, columns=wanted_columns(spec))
+    checked = inspect(dataset, spec, look_closer=look_closer)
+    stop_on(checked.findings, spec)
     schema = checked.schema
     return Plan(
         spec=spec.model_dump(mode="json"),
@@ -55,7 +61,7 @@ def plan(spec: TrainSpec, workplace: Workplace) -> Plan:
         data=checked.summary(),
         columns=[PlannedColumn(name=c.name, kind=c.kind, role=c.role, reason=c.reason) for c in schema.columns],
         model=spec.model.model_dump(mode="json"),
-        engine="local",
+        engine=spec.resources.engine_for(spec.model.family),
         resources=spec.resources.model_dump(mode="json"),
         warnings=list(checked.warnings),
     )

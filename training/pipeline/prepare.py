@@ -10,10 +10,13 @@ import numpy.typing as npt
 import pandas as pd
 
 from training.data import Dataset, check_split, infer_schema, make_rows, row_hashes, split_rows
+from training.data.checks import CheckContext, run_checks
 from training.data.table import Rows, Split, TableSchema
+from training.distributed import check_spread
 from training.evaluation import check_metrics, check_slices
 from training.models import family_of
-from training.result import DataSummary
+from training.pipeline.findings import stop_on, told
+from training.result import DataSummary, Finding
 from training.spec import TrainSpec
 
 logger = logging.getLogger("training")
@@ -31,6 +34,7 @@ class Checked:
     split: Split
     hashes: npt.NDArray[np.uint64]
     warnings: tuple[str, ...]
+    findings: tuple[Finding, ...] = ()
 
     def summary(self) -> DataSummary:
         """The rows that the job sees, for its result."""
@@ -43,6 +47,7 @@ class Checked:
             test_rows=len(self.split.test),
             split=f"{self.split.strategy}: {self.split.reason}",
             warnings=list(self.warnings),
+            findings=list(self.findings),
         )
 
 
@@ -57,21 +62,50 @@ class Parts:
 
 
 def check(dataset: Dataset, spec: TrainSpec) -> Checked:
-    """Decides what each column is and which rows go where.
+    """As `inspect`.
+
+    Raises:
+        SpecError: the spec names what the data do not have.
+        DataError: the data cannot be used, or a check of `validation.fail_on` found something.
+    """
+    checked = inspect(dataset, spec)
+    stop_on(checked.findings, spec)
+    return checked
+
+
+def inspect(dataset: Dataset, spec: TrainSpec, *, look_closer: bool = True) -> Checked:
+    """Decides what each column is and which rows go where, and looks for what would make the model worthless.
+
+    Args:
+        dataset: the rows.
+        spec: what is to be trained.
+        look_closer: False for the decisions alone, without the checks of `validation`.
 
     Raises:
         SpecError: the spec names what the data do not have.
         DataError: the data cannot be used.
     """
+    check_spread(spec)
     frame = dataset.frame
     schema = infer_schema(frame, spec.data, spec.split)
     family_of(spec.model).check(spec.model, schema.task)
     check_slices(spec.evaluation.slices, list(frame.columns))
+    check_slices(spec.evaluation.fairness, list(frame.columns), "evaluation.fairness")
     check_metrics(spec, schema.task, schema.classes)
     split = split_rows(frame, schema, spec.data, spec.split)
     hashes = row_hashes(frame, [*(column.name for column in schema.features), schema.target])
     warnings = (*schema.warnings, *check_split(frame, schema, split, hashes))
-    return Checked(dataset, schema, split, hashes, warnings)
+    if not look_closer:
+        return Checked(dataset, schema, split, hashes, warnings)
+    findings = run_checks(context_of(Checked(dataset, schema, split, hashes, ()), spec))
+    return Checked(dataset, schema, split, hashes, (*warnings, *told(findings, spec)), findings)
+
+
+def context_of(checked: Checked, spec: TrainSpec) -> CheckContext:
+    """What the checks and the profile of the columns look at."""
+    return CheckContext(
+        checked.dataset.frame, checked.schema, checked.split, checked.hashes, spec.data, spec.validation
+    )
 
 
 def partition(checked: Checked, spec: TrainSpec) -> Parts:

@@ -9,6 +9,7 @@ from training.mts_scoring.model import ScoringModel
 from training.pipeline.assess import Assessment
 from training.pipeline.job import Job
 from training.pipeline.prepare import Checked, Parts
+from training.pipeline.report import report_of, version_files
 from training.registry import gate
 from training.result import GateVerdict, VersionReference
 
@@ -25,15 +26,23 @@ def register(
     """
     registry = job.workplace.registry
     verdict = gate.decide(registry, model, parts.test, parts.test_frame, job.spec)
+    report = report_of(job, checked, parts, model, assessment, verdict=verdict)
     fitted_on = np.sort(np.concatenate([checked.split.train, checked.split.validation]))
     version = registry.register(
         job.tracker,
         model,
         sample=parts.test.frame.head(SAMPLE_ROWS),
         metrics=assessment.metrics,
-        lineage={"data_sha256": checked.dataset.sha256, "data_uri": checked.dataset.uri},
+        lineage={
+            "data_sha256": checked.dataset.sha256,
+            "data_uri": checked.dataset.uri,
+            "data_snapshot": checked.dataset.snapshot,
+        },
         row_hashes=checked.hashes[fitted_on],
         verdict=verdict,
-        files={PROFILE_FILE: build_profile(model, parts.test.frame, parts.test.target).dumped()},
+        files={
+            **version_files(report, checked, parts, model, assessment),
+            PROFILE_FILE: build_profile(model, parts.test.frame, parts.test.target).dumped(),
+        },
     )
     return version, gate.apply(registry, version)

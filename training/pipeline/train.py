@@ -6,15 +6,21 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from training import evaluation
-from training.data import load
 from training.events import Observer, Observers, logging_to
-from training.pipeline.assess import assess, scoring_model
+from training.models.calibration import CalibrationChoice
+from training.mts_scoring.model import ScoringModel
+from training.pipeline.assess import Assessment, assess, scoring_model
+from training.pipeline.describe import describe
+from training.pipeline.findings import stop_on
 from training.pipeline.fit import fit_model
 from training.pipeline.job import Job
-from training.pipeline.prepare import Checked, check, partition
+from training.pipeline.leaderboard import Standing, calibration_report
+from training.pipeline.prepare import Checked, Parts, inspect, partition
 from training.pipeline.register import register
+from training.pipeline.take import take_rows
 from training.pipeline.workplace import Stopwatch, Workplace
 from training.result import TrainResult
 from training.spec import TrainSpec
@@ -53,25 +59,45 @@ def run(
             return _run(Job(job_id, spec, workplace, tracker, Stopwatch(everyone), deadline), commit)
 
 
-def _run(job: Job, commit: Callable[[], None]) -> TrainResult:
+@dataclass(frozen=True)
+class Measured:
+    """A model that is fitted and measured, and not yet registered."""
+
+    checked: Checked
+    parts: Parts
+    model: ScoringModel
+    assessment: Assessment
+    calibration: CalibrationChoice | None
+
+
+def measure(job: Job) -> Measured:
+    """Everything up to the registration: load, check, fit, evaluate."""
     spec, watch, tracker = job.spec, job.watch, job.tracker
     with watch.phase("load"):
-        dataset = load(spec.data.source, job.workplace.access)
+        dataset = take_rows(job)
     with watch.phase("check"):
-        checked = check(dataset, spec)
+        checked = inspect(dataset, spec)
         _tell(checked)
         tracker.log_data(dataset, checked.schema, checked.split)
+        describe(job, checked)
+        stop_on(checked.findings, spec)
         parts = partition(checked, spec)
     with watch.phase("fit"):
-        fitted = fit_model(job, checked, parts)
+        fitted, choice = fit_model(job, checked, parts)
         tracker.log_fit(fitted.params, fitted.facts)
     with watch.phase("evaluate"):
-        model = scoring_model(spec, checked, parts, fitted)
-        assessment = assess(spec, checked, parts, model, watch.timings["fit_s"])
+        model = scoring_model(spec, checked, fitted, choice)
+        assessment = assess(spec, checked, parts, model, Standing(fitted, choice, watch.timings["fit_s"]))
         tracker.log_result(assessment.metrics, assessment.slices)
+    return Measured(checked, parts, model, assessment, choice)
+
+
+def _run(job: Job, commit: Callable[[], None]) -> TrainResult:
+    measured, watch, tracker = measure(job), job.watch, job.tracker
+    checked, model, assessment = measured.checked, measured.model, measured.assessment
     with watch.phase("register"):
         commit()
-        version, verdict = register(job, checked, parts, model, assessment)
+        version, verdict = register(job, checked, measured.parts, model, assessment)
         if job.checkpoints is not None:
             shutil.rmtree(job.checkpoints, ignore_errors=True)
     return TrainResult(
@@ -85,6 +111,8 @@ def _run(job: Job, commit: Callable[[], None]) -> TrainResult:
         data=checked.summary(),
         slices=assessment.slices,
         threshold=model.threshold,
+        calibration=calibration_report(measured.calibration),
+        notes=assessment.notes,
         timings=watch.timings,
     )
 

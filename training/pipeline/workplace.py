@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from training.data import DataAccess
+from training.data import DataAccess, SnapshotStore
 from training.events import Observer, Phase
 from training.registry import Registry
 
@@ -21,6 +21,15 @@ class Workplace:
     registry: Registry
     checkpoints: Path | None = None
     """Folder in which long fits leave checkpoints, a sub-folder for each job; None for none."""
+
+    def __post_init__(self) -> None:
+        if self.access.store is None:
+            object.__setattr__(self, "access", replace(self.access, store=self.registry.artifact_uri))
+
+    @property
+    def snapshots(self) -> SnapshotStore:
+        """Where the rows of jobs are kept: beside the models."""
+        return SnapshotStore(self.registry.artifact_uri)
 
 
 @dataclass(frozen=True)

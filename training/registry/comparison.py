@@ -11,6 +11,7 @@ import pandas as pd
 from training.data.table import Rows
 from training.errors import NotFoundError
 from training.evaluation import paired_difference
+from training.evaluation.delong import delong_difference
 from training.mts_scoring.model import InputError, ScoringModel
 from training.registry.model import VersionInfo
 from training.registry.registry import Registry
@@ -44,9 +45,19 @@ class Comparison:
     thresholds: tuple[float | None, float | None]
     fresh: npt.NDArray[np.bool_]
     """[test rows] which of them are compared."""
+    champion: ScoringModel | None = None
+    """The champion itself, to measure what it costs."""
+
+    @property
+    def method(self) -> str:
+        """How the interval of the difference is made."""
+        return "DeLong" if self.metric == "roc_auc" and self.rows.weight is None else "paired bootstrap"
 
     def difference(self, spec: TrainSpec) -> Interval:
-        """Gain of the challenger, with its paired bootstrap interval."""
+        """Gain of the challenger with its interval: DeLong's for an unweighted AUC, else by paired bootstrap."""
+        if self.method == "DeLong":
+            codes = np.asarray(self.rows.target, np.int64)
+            return delong_difference(codes, self.new[:, 1], self.old[:, 1], spec.evaluation.confidence)
         return self._difference(
             np.ones(len(self.rows), bool), spec, max(MIN_SAMPLES, spec.evaluation.bootstrap_samples)
         )
@@ -105,6 +116,7 @@ def compare(
         old=old_scores,
         thresholds=(challenger.threshold, old.threshold),
         fresh=fresh,
+        champion=old,
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import cast
+
 import numpy as np
 import pandas as pd
 
@@ -10,10 +13,11 @@ from training.errors import NotFoundError
 from training.evaluation import SMALL_ROWS, primary_metric, slice_labels
 from training.mts_scoring.model import ScoringModel
 from training.registry.comparison import Comparison, HoldOut, compare
+from training.registry.limits import broken, latency_ms, measured
 from training.registry.model import CHAMPION, VersionInfo
 from training.registry.registry import Registry
 from training.result import GateVerdict, Interval, VersionReference
-from training.spec import TrainSpec
+from training.spec import PromotionSpec, TrainSpec
 
 ACTOR = "gate"
 
@@ -24,9 +28,11 @@ def decide(
     """Compares the challenger with the champion; changes nothing.
 
     `if_better` promotes when, on test rows that neither model was fitted on, the metric is better by at least
-    `min_gain` and the paired bootstrap interval of the gain lies above 0: a gain within the noise is no reason to
-    change what is in use. The first version is promoted, and so is one whose champion predicts something else or
-    cannot be read any more; a champion that cannot score these rows stays.
+    `min_gain` and the interval of the gain lies above 0: a gain within the noise is no reason to change what is in
+    use. With `cheaper_by` a version that is not worse but cheaper is promoted too. The limits hold for every version:
+    one that breaks them stays out even where there is no champion. The first version that keeps them is promoted, and
+    so is one whose champion predicts something else or cannot be read any more; a champion that cannot score these
+    rows stays.
 
     Args:
         registry: where the champion is.
@@ -42,22 +48,46 @@ def decide(
     if spec.promotion.policy == "never":
         return GateVerdict(decision="keep", reasons=["the promotion policy is never"], metric=metric)
     champion = _champion(registry, spec.name)
-    if champion is None:
-        return GateVerdict(decision="promote", reasons=["the model had no champion"], metric=metric)
-    facts = {"champion": {"version": champion.version}, "metric": metric}
+    known: dict[str, object] = {"metric": metric}
+    if champion is not None:
+        known["champion"] = {"version": champion.version}
     if spec.promotion.policy == "always":
-        return GateVerdict.model_validate(
-            {"decision": "promote", "reasons": ["the promotion policy is always"], **facts}
-        )
+        return _verdict("promote", ["the promotion policy is always"], known)
+    facts = measured(challenger, test, spec.promotion)
+    failed = broken(facts, spec.promotion)
+    known |= {"facts": facts, "failed_checks": failed}
+    if champion is None:
+        return _verdict("keep" if failed else "promote", failed or ["the model had no champion"], known)
     compared = compare(registry, champion, challenger, HoldOut(test, test_frame), metric)
     if isinstance(compared, GateVerdict):
-        return compared.model_copy(update=facts)
+        return _verdict("keep" if failed else compared.decision, [*compared.reasons, *failed], known)
+    return judge(compared, champion.version, test_frame, spec, known)
+
+
+def judge(
+    compared: Comparison, champion: str, test_frame: pd.DataFrame, spec: TrainSpec, known: Mapping[str, object]
+) -> GateVerdict:
+    """The verdict on a challenger whose scores stand beside the champion's.
+
+    Args:
+        compared: both on the same rows.
+        champion: its version, for people.
+        test_frame: the challenger's test rows with every column.
+        spec: the job's.
+        known: further fields of the verdict; `facts` and `failed_checks` are used.
+    """
     difference = compared.difference(spec)
-    objections = [*_objections(compared, difference, spec), *_worse_slices(compared, test_frame, spec)]
-    reasons = [_told(compared, difference, champion, spec), *objections]
-    return GateVerdict.model_validate(
-        {"decision": "keep" if objections else "promote", "reasons": reasons, "difference": difference, **facts}
-    )
+    facts = dict(cast("Mapping[str, float]", known.get("facts", {})))
+    objections = _objections(compared, difference, spec)
+    reasons = [_told(compared, difference, champion, spec)]
+    if objections and spec.promotion.cheaper_by is not None:
+        cheaper, told = _cheaper(compared, difference, facts, spec.promotion)
+        reasons.append(told)
+        objections = [] if cheaper else objections
+    failed = cast("list[str]", known.get("failed_checks", []))
+    objections += [*_worse_slices(compared, test_frame, spec), *failed]
+    found = {"difference": difference, "method": compared.method, "rows": len(compared.rows), "facts": facts}
+    return _verdict("keep" if objections else "promote", [*reasons, *objections], {**known, **found})
 
 
 def apply(registry: Registry, version: VersionReference) -> GateVerdict:
@@ -92,6 +122,26 @@ def _champion(registry: Registry, name: str) -> VersionInfo | None:
         return None
 
 
+def _cheaper(
+    compared: Comparison, difference: Interval, facts: dict[str, float], wanted: PromotionSpec
+) -> tuple[bool, str]:  # fmt: skip
+    """Whether the challenger is not worse and costs less, and that in words; notes the champion's cost in `facts`."""
+    if compared.champion is None or wanted.cheaper_by is None or "latency_ms" not in facts:
+        return False, "what the champion costs is not known"
+    old = facts["champion_latency_ms"] = latency_ms(compared.champion, compared.rows.frame)
+    new = facts["latency_ms"]
+    told = f"a single row takes {new:.2f} ms, the champion {old:.2f} ms"
+    if difference.low is None or difference.low < -wanted.max_loss:
+        return False, f"{told}; that it is not worse by more than {wanted.max_loss:g} is not shown"
+    if new > (1 - wanted.cheaper_by) * old:
+        return False, f"{told}; that is not {wanted.cheaper_by:.0%} less"
+    return True, f"{told}: not worse by more than {wanted.max_loss:g}, and cheaper"
+
+
+def _verdict(decision: str, reasons: Sequence[str], known: Mapping[str, object]) -> GateVerdict:
+    return GateVerdict.model_validate({"decision": decision, "reasons": list(reasons), **known})
+
+
 def _objections(compared: Comparison, difference: Interval, spec: TrainSpec) -> list[str]:
     """Why the challenger is not to be promoted."""
     if difference.value is None or difference.low is None:
@@ -122,10 +172,10 @@ def _worse_slices(compared: Comparison, test_frame: pd.DataFrame, spec: TrainSpe
     return reasons
 
 
-def _told(compared: Comparison, difference: Interval, champion: VersionInfo, spec: TrainSpec) -> str:
+def _told(compared: Comparison, difference: Interval, champion: str, spec: TrainSpec) -> str:
     rows, tested = len(compared.rows), len(compared.fresh)
     left_out = f" ({tested - rows} that the champion was fitted on left out)" if rows < tested else ""
-    measured = f"{compared.metric} against version {champion.version} on {rows} test rows{left_out}"
+    measured = f"{compared.metric} against version {champion} on {rows} test rows{left_out}"
     if difference.value is None:
         return f"no gain can be measured: {measured}"
     interval = ""

@@ -90,14 +90,16 @@ class Registry:
             lineage: further facts, by name.
             row_hashes: `rows.row_hashes` of the rows that the model was fitted on, over its features and its target.
             verdict: what the gate says; `gate.apply` carries it out.
-            files: further files of the version by name, for `read_file`.
+            files: kept with the version, by path; see `files.py`.
         """
         client = store.connect(self.tracking_uri)
         found = versions.find_by_job(client, tracker.name, tracker.job_id)
         if found is not None:
             return _reference(tracker.name, str(found.version))
         tags = versions.version_tags(tracker, model, metrics, lineage, verdict)
-        info = versions.save_version(client, tracker, model, sample=sample, tags=tags, rows=row_hashes, files=files)
+        info = versions.save_version(
+            client, tracker, model, sample=sample, tags=tags, rows=row_hashes, files=files or {}
+        )
         return _reference(info.name, info.version)
 
     def find_by_job(self, name: str, job_id: str) -> VersionReference | None:
@@ -125,9 +127,13 @@ class Registry:
         """Hashes of the rows that the version was fitted on; None where it keeps none."""
         return versions.seen_rows(info)
 
-    def read_file(self, info: VersionInfo, name: str) -> bytes | None:
-        """A further file of the version; None where it has none of that name."""
-        return versions.read_file(info, name)
+    def read_file(self, info: VersionInfo, path: str) -> bytes:
+        """A file that is kept with the version.
+
+        Raises:
+            NotFoundError: the version keeps none of that name.
+        """
+        return versions.read_file(info, path)
 
     def training_spec(self, info: VersionInfo) -> dict[str, Any] | None:
         """The spec of the job that made the version; None where it was not made by this service."""

@@ -92,6 +92,9 @@ class RunTracker:
     def progress(self, fraction: float, eta_s: float | None = None) -> None:
         """Does nothing: a run has no progress."""
 
+    def waiting(self, message: str) -> None:
+        """Does nothing, as above."""
+
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         """Figures of the running fit."""
         self._metrics.add({name: float(value) for name, value in values.items()}, 0 if step is None else step)
@@ -124,7 +127,8 @@ class RunTracker:
         }  # fmt: skip
         found = MlflowDataset(
             name=self.name, digest=dataset.sha256[:DIGEST_CHARS], source_type="mts",
-            source=json.dumps({"uri": dataset.uri}), schema=json.dumps({"columns": columns})[:1_000_000],
+            source=json.dumps({"uri": dataset.uri, "snapshot": dataset.snapshot}),
+            schema=json.dumps({"columns": columns})[:1_000_000],
             profile=json.dumps(profile),
         )  # fmt: skip
         used = DatasetInput(found, tags=[InputTag("mlflow.data.context", "training")])

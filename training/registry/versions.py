@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import tempfile
 from collections.abc import Mapping
@@ -28,7 +29,6 @@ from training.result import GateVerdict, Interval
 
 MODEL_FOLDER = "model"
 ROWS_FOLDER, ROWS_FILE = "rows", "seen.npy"
-FILES_FOLDER = "files"
 SPEC_FILE = "spec.json"
 MAX_NAMES = 1000
 
@@ -41,7 +41,7 @@ def save_version(
     sample: pd.DataFrame,
     tags: dict[str, str],
     rows: RowHashes,
-    files: Mapping[str, bytes] | None = None,
+    files: Mapping[str, bytes],
 ) -> VersionInfo:
     """Uploads everything, then creates the version by one call: a process that dies before leaves no version.
 
@@ -52,10 +52,10 @@ def save_version(
         folder = Path(temporary)
         (folder / ROWS_FOLDER).mkdir()
         np.save(folder / ROWS_FOLDER / ROWS_FILE, identifying(rows), allow_pickle=False)
-        (folder / FILES_FOLDER).mkdir()
-        for name, body in (files or {}).items():
-            (folder / FILES_FOLDER / name).write_bytes(body)
         save_mlflow_model(model, sample, folder / MODEL_FOLDER, tracker.run_id)
+        for path, content in files.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_bytes(content)
         tracker.upload(folder)
     with translated(f"registering {tracker.name}"):
         return version_info(_create_version(client, tracker, tags))
@@ -134,23 +134,24 @@ def seen_rows(info: VersionInfo) -> RowHashes | None:
     Raises:
         UnavailableError: the artifact store is away.
     """
-    root = info.source.removesuffix(f"/{MODEL_FOLDER}")
     try:
-        with translated(f"reading the rows of {info.uri}"):
-            path = download_artifacts(artifact_uri=f"{root}/{ROWS_FOLDER}/{ROWS_FILE}")
+        content = read_file(info, f"{ROWS_FOLDER}/{ROWS_FILE}")
     except NotFoundError:
         return None
-    hashes: RowHashes = np.load(path, allow_pickle=False)
+    hashes: RowHashes = np.load(io.BytesIO(content), allow_pickle=False)
     return hashes
 
 
-def read_file(info: VersionInfo, name: str) -> bytes | None:
-    """A further file that was registered with the version; None where there is none of that name.
+def read_file(info: VersionInfo, path: str) -> bytes:
+    """A file that was stored beside the model of a version.
 
     Raises:
+        NotFoundError: the version keeps none of that name.
         UnavailableError: the artifact store is away.
     """
-    return _artifact(info, f"{FILES_FOLDER}/{name}")
+    root = info.source.removesuffix(f"/{MODEL_FOLDER}")
+    with tempfile.TemporaryDirectory(prefix="mts-read-") as folder, translated(f"reading {path} of {info.uri}"):
+        return Path(download_artifacts(artifact_uri=f"{root}/{path}", dst_path=folder)).read_bytes()
 
 
 def training_spec(info: VersionInfo) -> dict[str, Any] | None:
@@ -159,20 +160,11 @@ def training_spec(info: VersionInfo) -> dict[str, Any] | None:
     Raises:
         UnavailableError: the artifact store is away.
     """
-    body = _artifact(info, SPEC_FILE)
-    if body is None:
-        return None
-    spec: dict[str, Any] = json.loads(body)
-    return spec
-
-
-def _artifact(info: VersionInfo, path: str) -> bytes | None:
-    root = info.source.removesuffix(f"/{MODEL_FOLDER}")
     try:
-        with translated(f"reading {path} of {info.uri}"), tempfile.TemporaryDirectory(prefix="mts-read-") as folder:
-            return Path(download_artifacts(artifact_uri=f"{root}/{path}", dst_path=folder)).read_bytes()
+        spec: dict[str, Any] = json.loads(read_file(info, SPEC_FILE))
     except NotFoundError:
         return None
+    return spec
 
 
 def model(client: MlflowClient, name: str) -> ModelInfo:

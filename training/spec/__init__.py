@@ -1,15 +1,66 @@
 """What a job is. The JSON Schema of these classes is the reference of the spec."""
 
 from training.spec.base import SpecModel
-from training.spec.data import DataSpec, FileSource, InlineSource, Source, SplitSpec, SplitStrategy, Task
+from training.spec.data import (
+    DataSpec,
+    FileSource,
+    InlineSource,
+    PoolLabel,
+    PoolSource,
+    Source,
+    SplitSpec,
+    SplitStrategy,
+    Task,
+)
 from training.spec.evaluation import EvaluationSpec, MetricName, PromotionSpec
 from training.spec.job import EvaluateSpec, EvaluationData, ModelReference, TrainSpec
-from training.spec.model import ModelSpec, SklearnSpec, TorchArchitecture, TorchSpec, XGBoostSpec
+from training.spec.model import (
+    AutoSpec,
+    HybridSpec,
+    MemberSpec,
+    ModelSpec,
+    SklearnSpec,
+    TorchArchitecture,
+    TorchSpec,
+    XGBoostSpec,
+)
 from training.spec.parsing import parse_spec
+from training.spec.reproduce import ReproduceSpec
 from training.spec.resources import ResourcesSpec
+from training.spec.sources import SnapshotSource, SqlSource, UploadSource
+from training.spec.validation import ValidationSpec
 
 __all__ = [
-    "DataSpec", "EvaluateSpec", "EvaluationData", "EvaluationSpec", "FileSource", "InlineSource", "MetricName",
-    "ModelReference", "ModelSpec", "PromotionSpec", "ResourcesSpec", "SklearnSpec", "Source", "SpecModel", "SplitSpec",
-    "SplitStrategy", "Task", "TorchArchitecture", "TorchSpec", "TrainSpec", "XGBoostSpec", "parse_spec",
-]  # fmt: skip
+    "AutoSpec",
+    "DataSpec",
+    "EvaluateSpec",
+    "EvaluationData",
+    "EvaluationSpec",
+    "FileSource",
+    "HybridSpec",
+    "InlineSource",
+    "MemberSpec",
+    "MetricName",
+    "ModelReference",
+    "ModelSpec",
+    "PoolLabel",
+    "PoolSource",
+    "PromotionSpec",
+    "ReproduceSpec",
+    "ResourcesSpec",
+    "SklearnSpec",
+    "SnapshotSource",
+    "Source",
+    "SpecModel",
+    "SplitSpec",
+    "SplitStrategy",
+    "SqlSource",
+    "Task",
+    "TorchArchitecture",
+    "TorchSpec",
+    "TrainSpec",
+    "UploadSource",
+    "ValidationSpec",
+    "XGBoostSpec",
+    "parse_spec",
+]

@@ -7,19 +7,30 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from training.spec.base import SpecModel
+from training.spec.sources import Scalar, SnapshotSource, SqlSource
 
 Task = Literal["binary", "multiclass", "regression"]
 SplitStrategy = Literal["random", "stratified", "group", "time", "predefined"]
 
 
+Comparison = Literal["==", "!=", "<", "<=", ">", ">=", "in", "not in"]
+Condition = tuple[str, Comparison, Scalar | list[Scalar]]
+"""A column, a comparison and a value; a list of values for `in` and `not in`."""
+
+
 class FileSource(SpecModel):
-    """CSV, Parquet or JSON lines: one file, a folder of files, or a glob; local or by URI."""
+    """CSV, Parquet or JSON lines: one file, a folder of files, or a glob; local or by URI.
+
+    Folders named `column=value` inside of a folder are partitions: their names become columns.
+    """
 
     type: Literal["file"] = "file"
     uri: Annotated[str, Field(min_length=1, max_length=2000)]
     """Path or URI under one of the data roots that the operator allows."""
     format: Literal["auto", "csv", "parquet", "jsonl"] = "auto"
     """`auto` goes by the suffix: .csv, .parquet, .jsonl or .ndjson; .csv.gz and .jsonl.gz too."""
+    filter: list[Condition] = []
+    """Only rows that meet all of them, such as ["year", ">=", 2024]. Parquet is not read where it cannot match."""
 
 
 class InlineSource(SpecModel):
@@ -29,7 +40,38 @@ class InlineSource(SpecModel):
     rows: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=10_000)]
 
 
-Source = Annotated[FileSource | InlineSource, Field(discriminator="type")]
+class PoolLabel(SpecModel):
+    """What is known of one row of a pool."""
+
+    id: str
+    label: str | float
+    """A class as text, or a number for regression."""
+    part: Literal["train", "test"] = "train"
+    row_hash: str | None = None
+    """The row as the labeller saw it; a row that is another one by now is left out."""
+
+
+class PoolSource(SpecModel):
+    """The labelled rows of a pool: rows of another source by their ids, with labels that people gave.
+
+    The table has the columns of `rows` without `target`, then `target` with the labels, then `pool_part` (train, test).
+    """
+
+    type: Literal["pool"] = "pool"
+    rows: Source
+    labelled: Source | None = None
+    """Rows that came with labels; all of them are train rows."""
+    id_column: str | None = None
+    """Default: rows are numbered from 0."""
+    target: Annotated[str, Field(min_length=1)]
+    labels: Annotated[list[PoolLabel], Field(min_length=1, max_length=1_000_000)]
+
+
+Source = Annotated[
+    FileSource | InlineSource | SqlSource | SnapshotSource | PoolSource,
+    Field(discriminator="type"),
+]
+PoolSource.model_rebuild()
 
 
 class DataSpec(SpecModel):

@@ -27,6 +27,9 @@ class EvaluationSpec(SpecModel):
     cost_matrix: dict[str, dict[str, float]] | None = None
     """cost_matrix[actual][predicted]; chooses the decision threshold of a binary model on the validation rows."""
     explain: bool = True
+    """SHAP values and permutation importance in the report."""
+    fairness: list[str] = []
+    """Columns whose values are groups to compare: selection rates, true and false positive rates, mean errors."""
 
 
 class PromotionSpec(SpecModel):
@@ -36,4 +39,14 @@ class PromotionSpec(SpecModel):
     metric: MetricName | None = None
     """Default: the primary metric of the task."""
     min_gain: Annotated[float, Field(ge=0)] = 0.0
+    """The gain over the champion must be at least so large, and its interval must lie above 0."""
+    cheaper_by: Annotated[float, Field(gt=0, lt=1)] | None = None
+    """A version that is not worse is promoted too where a single row takes it so much less time than the champion:
+    0.2 means a fifth less. Not worse: the interval of the gain lies above -max_loss."""
+    max_loss: Annotated[float, Field(ge=0)] = 0.005
     max_slice_drop: Annotated[float, Field(ge=0)] | None = None
+    """On no value of the columns in `evaluation.slices` may the metric be worse by more."""
+    max_ece: Annotated[float, Field(ge=0, le=1)] | None = None
+    """Greatest calibration error on the hold-out rows; also for a first version."""
+    max_latency_ms: Annotated[float, Field(gt=0)] | None = None
+    """Longest median time of a single row, in the process that trained; also for a first version."""

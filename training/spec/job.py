@@ -11,6 +11,7 @@ from training.spec.data import DataSpec, Source, SplitSpec
 from training.spec.evaluation import EvaluationSpec, PromotionSpec
 from training.spec.model import ModelSpec, XGBoostSpec
 from training.spec.resources import ResourcesSpec
+from training.spec.validation import ValidationSpec
 
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
 
@@ -22,6 +23,7 @@ class TrainSpec(SpecModel):
     """Registered model name."""
     data: DataSpec
     split: SplitSpec = SplitSpec()
+    validation: ValidationSpec = ValidationSpec()
     model: ModelSpec = XGBoostSpec()
     tune: None = None
     """Reserved for hyperparameter search; must be null."""

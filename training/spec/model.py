@@ -48,4 +48,31 @@ class TorchSpec(SpecModel):
     """Of the architecture and of its training, such as {"n_seeds": 3, "learning_rate": 0.001}."""
 
 
-ModelSpec = Annotated[SklearnSpec | XGBoostSpec | TorchSpec, Field(discriminator="family")]
+MemberSpec = Annotated[SklearnSpec | XGBoostSpec | TorchSpec, Field(discriminator="family")]
+HybridStrategy = Literal["stack"]
+
+
+class HybridSpec(SpecModel):
+    """Trees and nets together, out of fold by construction: no model learns from a score of a row that another model
+    learnt from."""
+
+    family: Literal["hybrid"] = "hybrid"
+    strategy: HybridStrategy = "stack"
+    """stack: members fitted over folds, combined by their out-of-fold scores."""
+    members: Annotated[list[MemberSpec], Field(max_length=32)] = []
+    """Two or more; default: boosted trees, TabM and a linear model."""
+    params: dict[str, Any] = {}
+    """Of the strategy, such as {"n_folds": 5, "combiner": "linear"}."""
+
+
+class AutoSpec(SpecModel):
+    """Tries families in the order of what they are likely to gain, combines them, and stops in time."""
+
+    family: Literal["auto"] = "auto"
+    time_budget_s: Annotated[float, Field(gt=0)] | None = None
+    """For the fit. Default: what the job's own time_budget_s leaves, or 60 s where it has none."""
+    params: dict[str, Any] = {}
+    """Such as {"n_folds": 5, "exclude": ["mlp"]}."""
+
+
+ModelSpec = Annotated[SklearnSpec | XGBoostSpec | TorchSpec | HybridSpec | AutoSpec, Field(discriminator="family")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from ray_app.api.auth import TRAINER
+from ray_app.api.auth import TRAINER, StartsJob
 from ray_app.api.body import read_body
 from ray_app.api.context import Use
 from ray_app.api.errors import failed_job_response
@@ -27,10 +27,11 @@ router = APIRouter(prefix=API, tags=["evaluate"], dependencies=[Depends(known_pa
     openapi_extra=request_body(EvaluateSpec, EVALUATE_EXAMPLES),
 )
 async def evaluate(
-    request: Request, services: Use, *, wait_s: WaitS = 30, idempotency_key: IdempotencyKey = None
+    request: Request, services: Use, by: StartsJob, *, wait_s: WaitS = 30, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Measures a model against data: 200 with the report when done within `wait_s`, else 202 with the job."""
-    job = await services.evaluate.evaluate(await read_body(request), wait_s=wait_s, idempotency_key=idempotency_key)
+    spec = await read_body(request)
+    job = await services.evaluate.evaluate(spec, wait_s=wait_s, idempotency_key=idempotency_key, by=by)
     if not job.status.final:
         return accepted(job)
     if job.status is not JobStatus.SUCCEEDED:

@@ -7,10 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query, Response
 from starlette.responses import StreamingResponse
 
-from ray_app.api.auth import TRAINER, VIEWER
+from ray_app.api.auth import TRAINER, VIEWER, StartsJob
 from ray_app.api.context import Use
 from ray_app.api.parameters import WaitS, known_parameters
-from ray_app.api.responses import API, accepted, documented, json_response
+from ray_app.api.responses import API, accepted, documented, json_response, problems
 from ray_app.api.schemas.jobs import JobFilters
 from ray_app.api.streams import as_events, resumed
 from ray_app.jobs.model import Job, JobPage
@@ -55,7 +55,7 @@ async def cancel_job(job_id: str, services: Use) -> Response:
     response_model=None,
     responses=documented(Job, 404, 409, success=202),
 )
-async def retry_job(job_id: str, services: Use) -> Response:
+async def retry_job(job_id: str, services: Use, by: StartsJob) -> Response:  # noqa: ARG001 - checks the quota
     """A new job with the spec of one that failed or was cancelled."""
     return accepted(await services.jobs.retry(job_id))
 
@@ -64,7 +64,7 @@ async def retry_job(job_id: str, services: Use) -> Response:
     "/{job_id}/logs",
     dependencies=[Depends(VIEWER)],
     response_class=StreamingResponse,
-    responses={200: TEXT, 404: {"description": ""}},
+    responses={200: TEXT, **problems(404, 422)},
 )
 async def get_logs(job_id: str, services: Use, *, follow: Follow = False) -> Response:
     """The job's log as text."""
@@ -80,7 +80,7 @@ async def get_logs(job_id: str, services: Use, *, follow: Follow = False) -> Res
     responses={
         200: EVENT_STREAM,
         204: {"description": "Over, and nothing after Last-Event-ID."},
-        404: {"description": ""},
+        **problems(404, 422),
     },
 )
 async def get_events(job_id: str, services: Use, *, last_event_id: LastEventId = 0) -> Response:

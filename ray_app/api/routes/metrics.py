@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 
 from ray_app.api.auth import VIEWER
 from ray_app.api.context import Use
+from ray_app.api.responses import problems
 from ray_app.jobs.model import JobStats
 from ray_app.jobs.port import Jobs
 from training.errors import UnavailableError
@@ -21,7 +22,7 @@ router = APIRouter(tags=["health"])
     "/metrics",
     dependencies=[Depends(VIEWER)],
     response_model=None,
-    responses={200: {"content": {"text/plain": {"example": 'mts_jobs{status="RUNNING"} 2.0\n'}}}},
+    responses={200: {"content": {"text/plain": {"example": 'mts_jobs{status="RUNNING"} 2.0\n'}}}, **problems()},
 )
 async def metrics(request: Request, services: Use) -> Response:
     """Jobs by status, their waiting, and this process's requests, in the Prometheus text format."""

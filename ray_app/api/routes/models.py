@@ -9,9 +9,10 @@ from ray_app.api.body import read_body
 from ray_app.api.context import Use
 from ray_app.api.openapi import request_body
 from ray_app.api.parameters import Cursor, Limit, known_parameters
-from ray_app.api.responses import API, documented, json_response
+from ray_app.api.responses import API, documented, json_response, report_response
 from ray_app.api.schemas.models import PROMOTE_EXAMPLES, ROLLBACK_EXAMPLES, PromoteRequest, RollbackRequest
 from ray_app.services.keys import Role
+from training.evaluation.report import Report
 from training.registry.model import ModelInfo, ModelPage, VersionInfo
 from training.spec import parse_spec
 
@@ -39,6 +40,18 @@ async def get_model(name: str, services: Use) -> Response:
 async def get_version(name: str, version: str, services: Use) -> Response:
     """A version: metrics with intervals, aliases, lineage."""
     return json_response(await services.models.version(name, version))
+
+
+@router.get(
+    "/{name}/versions/{version}/report",
+    dependencies=[Depends(VIEWER)],
+    response_model=None,
+    responses=documented(Report, 404, 429),
+)
+async def get_report(name: str, version: str, request: Request, services: Use) -> Response:
+    """The evaluation report: a page for a browser (`Accept: text/html`), JSON for everyone else."""
+    report, status = await services.models.report(name, version)
+    return report_response(report, status, accept=request.headers.get("accept", ""))
 
 
 @router.post(

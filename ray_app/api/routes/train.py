@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from ray_app.api.auth import TRAINER
+from ray_app.api.auth import TRAINER, StartsJob
 from ray_app.api.body import read_body
 from ray_app.api.context import Use
 from ray_app.api.openapi import request_body
@@ -30,10 +30,10 @@ DryRun = Annotated[bool, Query(description="Answer 200 with the plan; nothing is
     openapi_extra=request_body(TrainSpec, TRAIN_EXAMPLES),
 )
 async def train(
-    request: Request, services: Use, *, dry_run: DryRun = False, idempotency_key: IdempotencyKey = None
+    request: Request, services: Use, by: StartsJob, *, dry_run: DryRun = False, idempotency_key: IdempotencyKey = None
 ) -> Response:
     """Trains a model: 202 with the job, whose progress and result are at `Location`."""
     spec = await read_body(request)
     if dry_run:
         return json_response(await services.train.plan(spec))
-    return accepted(await services.train.submit(spec, idempotency_key=idempotency_key))
+    return accepted(await services.train.submit(spec, idempotency_key=idempotency_key, by=by))

@@ -86,7 +86,7 @@ def make_api(
             **settings,
         )
         jobs = StoreJobs(sqlite_url)
-        app = create_app(assemble(jobs, chosen, monitors=StoreMonitors(jobs)), chosen)
+        app = create_app(assemble(jobs, chosen, pools=jobs.pools, monitors=StoreMonitors(jobs)), chosen)
         made.append(Api(app, jobs, data, portal, chosen))
         return made[-1]
 

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ray_app.dispatcher.monitor_desk import MonitorDesk
+from ray_app.dispatcher.pool_client import PoolsClient
+from ray_app.dispatcher.pool_desk import CHANGES, PoolDesk, PoolMethod
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobQuery, JobStats, LogChunk
 from ray_app.jobs.monitors.model import AlarmPage, Monitor, MonitorPage
 from ray_app.jobs.store import JobStore
@@ -24,6 +26,7 @@ class StoreJobs:
 
     def __init__(self, store_url: str) -> None:
         self.store = JobStore(store_url)
+        self.pools = PoolsClient(self._pool, self)
         self.logs: dict[str, bytes] = {}
         self.away: TrainingError | None = None
         self.on_submit: Callable[[Job], None] = lambda job: None
@@ -48,6 +51,9 @@ class StoreJobs:
 
     async def list(self, query: JobQuery) -> JobPage:
         return await self._call(lambda: self.store.list(query))
+
+    async def active(self, tag: str) -> int:
+        return int(await self._call(lambda: self.store.active(tag)))
 
     async def cancel(self, job_id: str) -> Job:
         return await self._call(lambda: self.store.request_cancel(job_id))
@@ -76,6 +82,18 @@ class StoreJobs:
     async def health(self) -> dict[str, str]:
         await self._call(self.store.health)
         return {"store": "ok", "cluster": "ok"}
+
+    async def _pool(self, method: PoolMethod, *arguments: Any, **options: Any) -> Any:
+        """As the dispatcher does it."""
+        target = PoolDesk(self.store.pools, self._make, self.store.get) if method in CHANGES else self.store.pools
+        return await self._call(lambda: getattr(target, method)(*arguments, **options))
+
+    def _make(self, kind: JobKind, spec: dict[str, Any]) -> Job:
+        return self.store.create(kind, spec["name"], spec, priority=spec["priority"], tags=spec["tags"])[0]
+
+    def over(self, job_id: str) -> None:
+        """What the dispatcher hears when a job has ended."""
+        PoolDesk(self.store.pools, self._make, self.store.get).job_over(self.store.get(job_id))
 
     async def _call(self, read: Callable[[], Any]) -> Any:
         if self.away is not None:

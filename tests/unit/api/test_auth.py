@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -116,3 +117,18 @@ def test_a_page_of_another_site_cannot_post(api: Any, spec: dict[str, Any], head
 def test_a_page_of_this_site_can_post(api: Any, spec: dict[str, Any]) -> None:
     headers = {"Origin": "http://localhost:8000", "Sec-Fetch-Site": "same-origin"}
     assert api.post("/api/v1/train", json=spec, headers=headers).status_code == 202
+
+
+def test_no_operation_of_the_document_is_open(guarded: tuple[Any, dict[str, str]]) -> None:
+    api, keys = guarded
+    paths = api.get("/openapi.json", headers=bearer(keys["viewer"])).json()["paths"]
+    operations = [(method.upper(), path) for path, methods in paths.items() for method in methods]
+    assert len(operations) > 15
+    for method, path in operations:
+        filled = re.sub(r"\{[a-z_]+\}", "1", path)
+        if path in {"/healthz", "/readyz"}:
+            continue
+        assert api(method, filled).status_code == 401, path
+        if method != "GET":
+            refused = api(method, filled, json={}, headers=bearer(keys["viewer"]))
+            assert refused.status_code == 403, path

@@ -129,6 +129,23 @@ def test_a_foreign_cursor_is_422(api: Any) -> None:
     assert api.get(f"{MODELS}?cursor=x").status_code == 422
 
 
+def test_a_version_has_a_report_as_a_page_and_as_json(working: Any, spec: dict[str, Any]) -> None:
+    job = trained(working, spec, name="told")
+    address = job["links"]["report"]
+    assert address.endswith("/api/v1/models/told/versions/1/report")
+    path = address.removeprefix("http://127.0.0.1:8000")
+    as_json = working.get(path).json()
+    assert (as_json["model"], as_json["version"], as_json["metrics"]) == ("told", "1", job["result"]["metrics"])
+    browser = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+    page = working.get(path, headers=browser)
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert page.headers["content-security-policy"].startswith("default-src 'none'")
+    assert "version 1" in page.text
+    wary = working.get(path, headers={"Accept": "text/html;q=0.5, application/json"})
+    assert wary.headers["content-type"] == "application/json"
+    assert working.get(f"{MODELS}/told/versions/2/report").status_code == 404
+
+
 def test_an_evaluation_answers_the_report(working: Any, spec: dict[str, Any]) -> None:
     trained(working, spec, name="measured")
     body = {"model": {"name": "measured"}, "data": {"source": spec["data"]["source"]}, "slices": ["k"]}

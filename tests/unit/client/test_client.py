@@ -67,7 +67,7 @@ def test_a_spec_object_is_sent_as_its_fields(server: ScriptedServer, client: Mts
     server.on("POST /train", as_json(job(), 202))
     client.train(TrainSpec.model_validate(SPEC), idempotency_key="monday")
     sent = json.loads(server.requests[0].body)
-    assert sent["data"]["source"] == {"type": "file", "uri": "a.csv", "format": "auto"}
+    assert sent["data"]["source"] == {"type": "file", "uri": "a.csv", "format": "auto", "filter": []}
     assert server.requests[0].headers["idempotency-key"] == "monday"
     assert server.requests[0].headers["authorization"] == "Bearer the-key"
 

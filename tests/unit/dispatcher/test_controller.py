@@ -302,6 +302,17 @@ def test_a_new_dispatcher_carries_on(house: House) -> None:
     assert house.attempts.begin(running, 2, HERE)
 
 
+def test_a_job_that_is_cancelled_between_two_attempts_is_tidied(house: House) -> None:
+    job_id = house.begun()
+    house.restart()
+    assert house.get(job_id).status == "PENDING"
+    assert house.controller.cancel(job_id).status == "CANCELLED"
+    assert house.cluster.tidied == [job_id], "the first attempt's process may have died with its run open"
+    waiting = house.submit()
+    house.controller.cancel(waiting)
+    assert waiting not in house.cluster.tidied, "what never ran leaves nothing"
+
+
 def test_reconciling_twice_is_the_same_as_once(house: House) -> None:
     job_id = house.begun()
     house.restart()

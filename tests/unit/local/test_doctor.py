@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from ray_app.local import doctor
-from ray_app.local.doctor import Check, examine
+from ray_app.local.check import Check
+from ray_app.local.doctor import examine
 from ray_app.local.ports import next_free
 from ray_app.settings import Settings
 

@@ -85,11 +85,11 @@ def test_data_quality_is_watched(feed: Feed) -> None:
 
 def test_windows_of_time_are_judged_when_they_are_over(feed: Feed) -> None:
     feed.predictions(people(300, 5), every_s=60)
-    feed.predictions(people(300, 6), start=START + timedelta(hours=10), every_s=1)
-    feed.predictions(people(60, 7), start=START + timedelta(hours=15), every_s=1)
-    feed.predictions(people(200, 8), start=START + timedelta(hours=20), every_s=1)
-    five_hours = {"duration_s": 18_000}
-    found = report(feed, now=START + timedelta(hours=21), window=five_hours, min_rows_per_window=100)
+    feed.predictions(people(300, 6), start=START + timedelta(hours=12), every_s=1)
+    feed.predictions(people(60, 7), start=START + timedelta(hours=18), every_s=1)
+    feed.predictions(people(200, 8), start=START + timedelta(hours=24), every_s=1)
+    six_hours = {"duration_s": 21_600}
+    found = report(feed, now=START + timedelta(hours=25), window=six_hours, min_rows_per_window=100)
     assert [w.state for w in found.windows] == ["judged", "empty", "judged", "too few rows", "open"]
     assert found.windows[4].findings == []
     assert found.windows[4].drift

@@ -24,13 +24,17 @@ from training.data.table import Column, Rows, TableSchema
 from training.models import FitContext, FitData, family_of
 from training.mts_scoring import packaging
 from training.mts_scoring.model import Feature, ScoringModel
-from training.spec import ModelSpec, SklearnSpec, XGBoostSpec
+from training.spec import HybridSpec, ModelSpec, SklearnSpec, XGBoostSpec
 
 KINDS = {
     "amount": "numeric", "count": "numeric", "purpose": "categorical", "code": "categorical", "flag": "boolean",
     "since": "datetime",
 }  # fmt: skip
-SPECS = {"xgboost": XGBoostSpec(params={"n_estimators": 20}), "sklearn": SklearnSpec(params={"max_iter": 20})}
+SPECS: dict[str, ModelSpec] = {
+    "xgboost": XGBoostSpec(params={"n_estimators": 20}),
+    "sklearn": SklearnSpec(params={"max_iter": 20}),
+}
+SPECS |= {"stack": HybridSpec(members=list(SPECS.values()), params={"n_folds": 2})}
 
 
 def frame_of(rows: int) -> pd.DataFrame:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from training.data.files import DataFile
+from training.data.files import DataFile, ExpandsTooMuchError
 from training.errors import DataError
+from training.spec.data import Condition
 
 HEAD_BYTES = 65_536
 """How much of a file is looked at before it is read, to say what it is when it is not what its suffix says."""
@@ -37,6 +40,17 @@ _SIGNATURES = {
 }
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What of a file is needed: columns, None for all; and the rows that meet all conditions."""
+
+    columns: Sequence[str] | None = None
+    conditions: Sequence[Condition] = ()
+
+
+ALL = Wanted()
+
+
 class TableFormat(ABC):
     """Reads files of one format.
 
@@ -48,12 +62,13 @@ class TableFormat(ABC):
     """In lower case, with the dot."""
 
     @abstractmethod
-    def read(self, file: DataFile, field: str) -> Any:
+    def read(self, file: DataFile, field: str, wanted: Wanted = ALL) -> Any:
         """The rows of one file as a pyarrow.Table.
 
         Args:
             file: the file.
             field: where the spec names it, for messages.
+            wanted: what the caller will keep. A format that cannot leave out the rest cheaply gives all.
 
         Raises:
             DataError: the file is empty, damaged, or not of this format; names the line where there is one.
@@ -115,10 +130,18 @@ def lost_digits(column: Any) -> bool:
 
 def unreadable(file: DataFile, field: str, kind: str, error: OSError) -> DataError:
     """The error for a file that the system does not give, or whose compression is damaged."""
+    if isinstance(error, ExpandsTooMuchError):
+        return expands_too_much(file, field)
     if error.errno:
         reason = f"cannot be read: {os.strerror(error.errno)}"
         return DataError.at(field, file.label, reason, hint="Check that the file is there and may be read.")
     return damaged(file, field, "gzip" if file.name.endswith(".gz") else kind)
+
+
+def expands_too_much(file: DataFile, field: str) -> DataError:
+    """The error for a small file that would fill the memory."""
+    reason = f"{file.size_bytes:,} bytes expand to far more than a table has; nothing of it is read"
+    return DataError.at(field, file.label, reason, hint="Store the file without compression, or leave constants out.")
 
 
 def damaged(file: DataFile, field: str, kind: str) -> DataError:

@@ -15,8 +15,10 @@ import pyarrow.compute as pc
 
 from training.data.files import DataFile
 from training.data.formats.base import (
+    ALL,
     HEAD_BYTES,
     TableFormat,
+    Wanted,
     check_names,
     damaged,
     lost_digits,
@@ -39,7 +41,7 @@ class CsvFormat(TableFormat):
 
     suffixes: ClassVar[tuple[str, ...]] = (".csv", ".csv.gz")
 
-    def read(self, file: DataFile, field: str) -> Any:
+    def read(self, file: DataFile, field: str, wanted: Wanted = ALL) -> Any:
         """The rows of one file."""
         head = text_head(file, field, "CSV")
         header = head.split(b"\n", 1)[0]

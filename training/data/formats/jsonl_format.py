@@ -12,7 +12,17 @@ from pyarrow import json as pa_json
 
 from training.data.canonical import is_utf8
 from training.data.files import DataFile
-from training.data.formats.base import BLOCK_BYTES, TableFormat, damaged, lost_digits, not_utf8, text_head, unreadable
+from training.data.formats.base import (
+    ALL,
+    BLOCK_BYTES,
+    TableFormat,
+    Wanted,
+    damaged,
+    lost_digits,
+    not_utf8,
+    text_head,
+    unreadable,
+)
 from training.data.formats.records import table_of
 from training.errors import DataError
 
@@ -22,7 +32,7 @@ class JsonLinesFormat(TableFormat):
 
     suffixes: ClassVar[tuple[str, ...]] = (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz")
 
-    def read(self, file: DataFile, field: str) -> Any:
+    def read(self, file: DataFile, field: str, wanted: Wanted = ALL) -> Any:
         """The rows of one file.
 
         Arrow's parser is tried first. Python's takes over where it gives up: it names the broken line, and reads what

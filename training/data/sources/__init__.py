@@ -5,7 +5,16 @@ from typing import Any
 from training.data.sources.base import DataSource
 from training.data.sources.file_source import FileRows
 from training.data.sources.inline_source import InlineRows
+from training.data.sources.pool_source import PoolRows
+from training.data.sources.snapshot_source import SnapshotRows
+from training.data.sources.sql_source import SqlRows
 
-SOURCES: dict[str, DataSource[Any]] = {"file": FileRows(), "inline": InlineRows()}
+SOURCES: dict[str, DataSource[Any]] = {
+    "file": FileRows(),
+    "inline": InlineRows(),
+    "sql": SqlRows(),
+    "snapshot": SnapshotRows(),
+}
+SOURCES["pool"] = PoolRows(SOURCES)
 
 __all__ = ["SOURCES", "DataSource"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, Generic, TypeVar
 
 from training.data.access import DataAccess
@@ -18,13 +19,15 @@ class DataSource(ABC, Generic[S]):
     """
 
     @abstractmethod
-    def read(self, source: S, access: DataAccess, field: str) -> Any:
+    def read(self, source: S, access: DataAccess, field: str, columns: Sequence[str] | None = None) -> Any:
         """All rows as a pyarrow.Table in the canonical types.
 
         Args:
             source: the part of the spec.
             access: what the operator allows.
             field: dotted path of `source` in the spec, for messages.
+            columns: what the caller needs; None for all. A source that cannot leave columns out cheaply gives all,
+                and so does one that lacks one of them, for then the nearest name is to be found.
 
         Raises:
             AccessError: the operator does not allow that place.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -10,7 +11,10 @@ from training.data.access import DataAccess
 from training.data.canonical import canonical
 from training.data.files import DataFile
 from training.data.formats import FORMATS
+from training.data.formats.base import Wanted
+from training.data.formats.conditions import admits, expression
 from training.data.sources.base import DataSource
+from training.data.sources.partitions import with_partitions
 from training.errors import DataError, nearest
 from training.spec import FileSource
 
@@ -23,12 +27,23 @@ class FileRows(DataSource[FileSource]):
     folder or glob with format `auto`, files without a known suffix are passed over.
     """
 
-    def read(self, source: FileSource, access: DataAccess, field: str) -> Any:
+    def read(
+        self, source: FileSource, access: DataAccess, field: str, columns: Sequence[str] | None = None
+    ) -> Any:  # fmt: skip
         """All rows of all files."""
         field = f"{field}.uri"
         name, files = _of_one_format(source, access.files(source.uri, field=field), field)
-        tables = [canonical(FORMATS[name].read(file, field), field) for file in files]
-        return tables[0] if len(tables) == 1 else _joined(files, tables, field)
+        files = [file for file in files if admits(source.filter, file, field)]
+        wanted = Wanted(columns, source.filter)
+        tables = [_one_file(name, file, field, wanted) for file in files]
+        table = tables[0] if len(tables) == 1 else _joined(files, tables, field)
+        if table.num_rows == 0:
+            hint = "Correct the conditions, or leave data.source.filter out."
+            raise DataError.at(field, source.uri, "no row meets the filter", hint=hint)
+        if not any(file.partition for file in files):
+            return table
+        table = canonical(with_partitions(table, files, [one.num_rows for one in tables]), field)
+        return _selected(table, columns)
 
     def size_bytes(self, source: FileSource, access: DataAccess, field: str) -> int:
         """Size of the files as they are stored."""
@@ -43,6 +58,20 @@ class FileRows(DataSource[FileSource]):
 
 def _format_of(file: DataFile) -> str | None:
     return next((name for name, kind in FORMATS.items() if file.name.endswith(kind.suffixes)), None)
+
+
+def _one_file(name: str, file: DataFile, field: str, wanted: Wanted) -> Any:
+    table = canonical(FORMATS[name].read(file, field, wanted), field)
+    if name != "parquet" and wanted.conditions:
+        condition = expression(wanted.conditions, table.schema, file, field)
+        table = table if condition is None else table.filter(condition)
+    return _selected(table, wanted.columns, {key for key, _ in file.partition})
+
+
+def _selected(table: Any, columns: Sequence[str] | None, elsewhere: Collection[str] = ()) -> Any:
+    if columns is None or not set(columns) <= {*table.column_names, *elsewhere}:
+        return table
+    return table.select([column for column in table.column_names if column in columns])
 
 
 def _of_one_format(source: FileSource, files: list[DataFile], field: str) -> tuple[str, list[DataFile]]:
@@ -61,6 +90,8 @@ def _of_one_format(source: FileSource, files: list[DataFile], field: str) -> tup
 
 
 def _joined(files: list[DataFile], tables: list[Any], field: str) -> Any:
+    if not tables:
+        return pa.table({})
     first = tables[0]
     names = first.column_names
     for file, table in zip(files[1:], tables[1:], strict=True):

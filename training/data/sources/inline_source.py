@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from training.data.access import DataAccess
@@ -16,9 +17,11 @@ _BYTES_PER_VALUE = 16
 class InlineRows(DataSource[InlineSource]):
     """Reads rows out of the spec."""
 
-    def read(self, source: InlineSource, access: DataAccess, field: str) -> Any:
+    def read(
+        self, source: InlineSource, access: DataAccess, field: str, columns: Sequence[str] | None = None
+    ) -> Any:  # fmt: skip
         """All rows."""
-        del access  # the caller sent them
+        del access, columns  # the caller sent them
         return canonical(table_of(source.rows, f"{field}.rows"), f"{field}.rows")
 
     def size_bytes(self, source: InlineSource, access: DataAccess, field: str) -> int:

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0006"
-down_revision = "0001"
+down_revision = "0005"
 
 _ID = sa.String(40).with_variant(sa.String(40, collation="C"), "postgresql")
 _NAME = sa.String(100)

@@ -1,0 +1,179 @@
+"""Learning curves of active against random labels on three real tables: python -m benchmarks.active_curves FOLDER.
+
+Each seed draws a pool and a test set, starts from the same 50 random labels for both arms, and goes on in growing
+batches. The answer is how many labels the strategy needs for the figure that the random arm ends with, as a share of
+that arm's labels. FOLDER has adult.parquet, uci_credit_default.parquet and brfss_heart.parquet.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from training.active_learning.strategies import STRATEGIES
+from training.active_learning.view import View
+from training.data import infer_schema, make_rows, split_rows
+from training.evaluation import point_metrics
+from training.models import FitContext, FitData, family_of
+from training.mts_scoring.model import Feature, ScoringModel
+from training.spec import DataSpec, SplitSpec, XGBoostSpec
+
+TARGETS = {"adult": "income", "uci_credit_default": "default", "brfss_heart": "HeartDisease"}
+LEFT_OUT = {"adult": ["uci_split"]}
+SEEDS = range(5)
+STEPS = (50, 75, 100, 150, 200, 300, 400, 600, 800, 1_000, 1_400, 2_000, 3_000)
+EXTRA = (3_300,)
+"""The strategy may need 1.1 times the labels."""
+POOL_ROWS, TEST_ROWS = 20_000, 8_000
+PART = "pool_part"
+MODEL = XGBoostSpec(params={"n_estimators": 300, "learning_rate": 0.1})
+PLOT = Path(__file__).parents[1] / "docs" / "active_learning"
+
+
+@dataclass(frozen=True)
+class Task:
+    """One draw of one table."""
+
+    pool: pd.DataFrame
+    test: pd.DataFrame
+    target: str
+    seed: int
+
+    @classmethod
+    def drawn(cls, path: Path, seed: int) -> Task:
+        name = path.stem
+        frame = pd.read_parquet(path).drop(columns=LEFT_OUT.get(name, []))
+        order = np.random.default_rng(seed).permutation(len(frame))
+        rows = frame.iloc[order[: POOL_ROWS + TEST_ROWS]].reset_index(drop=True)
+        rows[TARGETS[name]] = rows[TARGETS[name]].map(str)
+        test = rows.iloc[:TEST_ROWS]
+        return cls(rows.iloc[TEST_ROWS:].reset_index(drop=True), test, TARGETS[name], seed)
+
+    def fitted(self, labelled: np.ndarray[Any, Any]) -> tuple[ScoringModel, float]:
+        """A model of some labels, and its ROC AUC on the test set."""
+        train = self.pool.iloc[labelled].assign(**{PART: "train"})
+        frame = pd.concat([train, self.test.assign(**{PART: "test"})], ignore_index=True)
+        data = DataSpec.model_validate({"source": {"type": "inline", "rows": [{}]}, "target": self.target})
+        split_spec = SplitSpec(strategy="predefined", column=PART, seed=self.seed)
+        schema = infer_schema(frame, data, split_spec)
+        split = split_rows(frame, schema, data, split_spec)
+        fit, validation, test = (
+            make_rows(frame, schema, data, part) for part in (split.train, split.validation, split.test)
+        )
+        found = family_of(MODEL).fit(MODEL, FitData(schema, fit, validation), FitContext(seed=self.seed))
+        features = tuple(Feature(column.name, column.kind) for column in schema.features)
+        model = ScoringModel(found.predictor, schema.task, schema.classes, features, self.target, None)
+        auc = point_metrics(schema.task, test.target, found.predictor.predict(test.frame), None, ["roc_auc"])["roc_auc"]
+        return model, auc
+
+    def view(self, free: np.ndarray[Any, Any], labelled: np.ndarray[Any, Any], model: ScoringModel) -> View:
+        frame = self.pool.drop(columns=[self.target])
+        some = frame.take(free).reset_index(drop=True)
+        return View(
+            frame=some, features=model.features, groups=None, costs=None, model=model, max_per_group=1, seed=self.seed,
+            duplicates=pd.factorize(pd.util.hash_pandas_object(some, index=False))[0].astype(np.int64),
+            labelled=frame.take(labelled), targets=np.zeros(len(labelled)),
+        )  # fmt: skip
+
+
+def curve(task: Task, strategy: str) -> list[tuple[int, float]]:
+    """(labels, ROC AUC) of one arm."""
+    order = np.random.default_rng(task.seed + 1000).permutation(len(task.pool))
+    labelled = order[: STEPS[0]]
+    points = []
+    steps = STEPS if strategy == "random" else STEPS + EXTRA
+    for place, size in enumerate(steps):
+        model, auc = task.fitted(labelled)
+        points.append((size, auc))
+        if place + 1 == len(steps):
+            break
+        wanted = steps[place + 1]
+        if strategy == "random":
+            labelled = order[:wanted]
+        else:
+            free = np.setdiff1d(np.arange(len(task.pool)), labelled)
+            picks = STRATEGIES[strategy].pick(task.view(free, labelled, model), wanted - size)
+            labelled = np.concatenate([labelled, free[picks.rows]])
+    return points
+
+
+def labels_needed(points: list[tuple[int, float]], level: float) -> float:
+    """Where the curve first reaches the level, by a line between points on the logarithm of labels; inf if nowhere."""
+    for (before, low), (after, high) in itertools.pairwise(points):
+        if low >= level:
+            return before
+        if high >= level:
+            share = (level - low) / (high - low)
+            return float(np.exp(np.log(before) + share * np.log(after / before)))
+    return float("inf")
+
+
+def measured(folder: Path, name: str, strategy: str) -> dict[str, Any]:
+    """All seeds of one table."""
+    arms: dict[str, list[list[tuple[int, float]]]] = {"random": [], strategy: []}
+    for seed in SEEDS:
+        started = time.monotonic()
+        task = Task.drawn(folder / f"{name}.parquet", seed)
+        for arm, curves in arms.items():
+            curves.append(curve(task, arm))
+        print(f"{name} {strategy} seed {seed}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+    final = STEPS[-1]
+    ratios = [
+        labels_needed(active, dict(random)[final]) / final
+        for active, random in zip(arms[strategy], arms["random"], strict=True)
+    ]
+    mean = {arm: [(curves[0][i][0], float(np.mean([c[i][1] for c in curves]))) for i in range(len(curves[0]))]
+            for arm, curves in arms.items()}  # fmt: skip
+    return {
+        "data": name, "strategy": strategy, "curves": arms, "ratios": ratios,
+        "ratio_of_means": labels_needed(mean[strategy], dict(mean["random"])[final]) / final,
+        "final_random": dict(mean["random"])[final], "final_active": dict(mean[strategy])[final],
+    }  # fmt: skip
+
+
+def plot(found: dict[str, Any]) -> None:
+    """Curves of both arms: the mean of the seeds, and the band of all of them."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    from matplotlib import pyplot as plt
+
+    figure, axes = plt.subplots(figsize=(6, 4))
+    for arm, colour in (("random", "#888888"), (found["strategy"], "#1f6feb")):
+        curves = np.array([[value for _, value in one] for one in found["curves"][arm]])
+        labels = [size for size, _ in found["curves"][arm][0]]
+        axes.plot(labels, curves.mean(axis=0), color=colour, label=arm, marker="o", markersize=3)
+        axes.fill_between(labels, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.2, linewidth=0)
+    axes.set(xscale="log", xlabel="labels", ylabel="ROC AUC on the test set", title=found["data"])
+    axes.legend()
+    axes.grid(alpha=0.3)
+    PLOT.mkdir(parents=True, exist_ok=True)
+    figure.tight_layout()
+    figure.savefig(PLOT / f"{found['data']}_{found['strategy']}.svg", metadata={"Date": None})
+    plt.close(figure)
+
+
+def main(folder: Path, names: list[str], strategy: str) -> None:
+    """Prints a line for each table."""
+    for name in names:
+        found = measured(folder, name, strategy)
+        plot(found)
+        ratios = [f"{ratio:.2f}" for ratio in found["ratios"]]
+        print(
+            f"{name}: {strategy} needs {found['ratio_of_means']:.2f} x the labels (seeds {', '.join(ratios)}); ROC AUC"
+            f" with {STEPS[-1]} labels: random {found['final_random']:.4f}, {strategy} {found['final_active']:.4f}",
+            flush=True,
+        )
+        (PLOT / f"{name}_{strategy}.json").write_text(json.dumps(found, indent=None) + "\n")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[3:] or list(TARGETS), sys.argv[2] if len(sys.argv) > 2 else "margin")

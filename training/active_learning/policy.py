@@ -1,0 +1,98 @@
+"""What a pool needs next: rows to choose, or a training. Decides; whoever asks acts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from training.active_learning.spec import Counts, PoolSpec
+
+AHEAD = 2
+"""Batches that are chosen at once, so that labellers have work while a model is trained."""
+MIN_TEST = 10
+"""Labelled test rows below which nothing is trained: the figures would mean nothing."""
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Where a pool is. Counts are of rows; `queued` without those that are out with a labeller or in the test set."""
+
+    queried: bool
+    busy: bool
+    has_model: bool
+    refresh: bool
+    left: int
+    test_waiting: int
+    test_labelled: int
+    train_labelled: int
+    trained_labels: int
+    queued: int
+    queued_random: int
+    spent: float
+    by_class: Mapping[str, int] = field(default_factory=dict)
+    test_by_class: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Query:
+    """Choose rows. `replace`: those that wait make place. `measure`: both arms are measured."""
+
+    take: Counts
+    replace: bool = False
+    measure: bool = False
+
+
+@dataclass(frozen=True)
+class Train:
+    """Train on all labels."""
+
+
+Step = Query | Train
+
+
+def next_step(plan: PoolSpec, at: Situation) -> Step | None:
+    """What to do now; None while something is under way, or until labels come in."""
+    if at.busy:
+        return None
+    if not at.queried:
+        return Query(_take(plan, plan.initial_size, at, test=plan.test_size))
+    if is_due(plan, at) and obstacle(plan, at) is None:
+        return Train()
+    spent = plan.budget is not None and at.spent >= plan.budget
+    if at.refresh:
+        return Query(_take(plan, 0 if spent else AHEAD * plan.batch_size, at), replace=True, measure=True)
+    if at.queued < plan.batch_size and at.left > 0 and not spent:
+        wanted = AHEAD * plan.batch_size - at.queued
+        return Query(_take(plan, wanted, at))
+    return None
+
+
+def is_due(plan: PoolSpec, at: Situation) -> bool:
+    """Whether enough labels have come in since the last training."""
+    if not at.has_model and at.trained_labels == 0:
+        return at.train_labelled >= plan.initial_size or (at.left == 0 and at.queued == 0 and at.train_labelled > 0)
+    exhausted = at.left == 0 and at.queued == 0 and at.train_labelled > at.trained_labels
+    return at.train_labelled - at.trained_labels >= plan.every or exhausted
+
+
+def obstacle(plan: PoolSpec, at: Situation) -> str | None:
+    """Why nothing can be trained although labels are there; for people."""
+    if at.test_waiting:
+        return f"{at.test_waiting} rows of the test set wait for a label; they come first"
+    if at.test_labelled < MIN_TEST:
+        return (
+            f"{at.test_labelled} rows of the test set have a label, and at least {MIN_TEST} are needed; make a new pool"
+        )
+    for place, counts in (("", at.by_class), (" of the test set", at.test_by_class)):
+        if plan.data.task != "regression" and len(counts) == 1:
+            only = next(iter(counts))
+            return (
+                f"all {counts[only]} labels{place} are {only!r}: there is nothing to tell apart yet;"
+                " querying goes on with representative rows"
+            )
+    return None
+
+
+def _take(plan: PoolSpec, size: int, at: Situation, *, test: int = 0) -> Counts:
+    random = max(0, round(size * plan.control_share) - at.queued_random)
+    return Counts(test=test, active=size - round(size * plan.control_share), random=random)

@@ -1,0 +1,1 @@
+"""Databases: named connections, read-only reading into Arrow."""

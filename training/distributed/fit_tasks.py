@@ -1,0 +1,102 @@
+"""The parts of a fit as Ray tasks: more CPUs or more nodes do more of them in the same time."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import ray
+from ray.exceptions import OutOfMemoryError, RayError
+from threadpoolctl import threadpool_limits
+
+from training.errors import FitError
+from training.events import Observer
+from training.models.parallel import FitOutcome, FitTask, limit_of, run_task
+from training.models.pool import Pool
+
+logger = logging.getLogger("training")
+
+POLL_S = 0.5
+"""How often the observer hears of the progress, and may ask to stop."""
+
+
+@dataclass(frozen=True)
+class RayFits:
+    """Runs up to `slots` tasks at once, each on one CPU, or on several where there are fewer tasks than slots.
+
+    The job waits for them in Ray's own calls, so that Ray lends the job's CPUs to its tasks: together they take what
+    the job was given. A task whose process dies has an error as its outcome, and the others go on.
+    """
+
+    slots: int
+    cpus: int = 1
+
+    def run(
+        self, pool: Pool, tasks: Sequence[FitTask], observer: Observer, deadline: float | None
+    ) -> Iterator[tuple[int, FitOutcome]]:
+        """Runs the tasks, see FitRunner."""
+        shared = ray.put(pool)
+        cpus = max(1, self.slots // max(1, len(tasks)))
+        at_once = max(1, self.slots // cpus)
+        waiting = list(enumerate(tasks))[::-1]
+        running: dict[ray.ObjectRef[FitOutcome], int] = {}
+        manners = _manners()
+        try:
+            while waiting or running:
+                while waiting and len(running) < at_once:
+                    limit_s = limit_of(deadline, len(waiting), at_once)
+                    number, task = waiting.pop()
+                    name = f"fit:{task.spec.family}:{number}"
+                    made = _task.options(name=name, num_cpus=cpus).remote(
+                        shared, replace(task, cpus=cpus), limit_s, manners
+                    )
+                    running[made] = number
+                observer.progress((len(tasks) - len(waiting) - len(running)) / len(tasks))
+                done, _ = ray.wait(list(running), timeout=POLL_S)
+                for reference in done:
+                    yield running.pop(reference), _outcome(reference)
+        finally:
+            for reference in running:
+                ray.cancel(reference, force=True)
+
+
+def ray_fits(cpus: int) -> RayFits | None:
+    """A runner for a job that was given so many CPUs; None where there is no cluster, or nothing to run at once."""
+    return RayFits(cpus) if cpus > 1 and ray.is_initialized() else None
+
+
+def _run(pool: Pool, task: FitTask, limit_s: float | None, manners: tuple[int, int]) -> FitOutcome:
+    """The task. The processes that run it have run others."""
+    _behave(manners)
+    with threadpool_limits(task.cpus):
+        return run_task(pool, task, limit_s)
+
+
+_task = ray.remote(max_retries=0)(_run)
+
+
+def _outcome(reference: ray.ObjectRef[FitOutcome]) -> FitOutcome:
+    try:
+        return ray.get(reference)
+    except OutOfMemoryError as error:
+        logger.info("a fit ran out of memory: %s", error)
+        return FitOutcome(None, None, 0.0, FitError("out of memory", hint="ask for more with resources.memory_mb"))
+    except RayError as error:
+        logger.info("the process of a fit died: %s", error)
+        return FitOutcome(None, None, 0.0, FitError(f"its process died ({type(error).__name__})"))
+
+
+def _manners() -> tuple[int, int]:
+    """Niceness and scheduling class of this process, which its tasks take too."""
+    policy = os.sched_getscheduler(0) if hasattr(os, "sched_getscheduler") else 0
+    return os.getpriority(os.PRIO_PROCESS, 0), policy
+
+
+def _behave(manners: tuple[int, int]) -> None:
+    niceness, policy = manners
+    if os.getpriority(os.PRIO_PROCESS, 0) < niceness:
+        os.setpriority(os.PRIO_PROCESS, 0, niceness)
+    if hasattr(os, "SCHED_IDLE") and policy == os.SCHED_IDLE != os.sched_getscheduler(0):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

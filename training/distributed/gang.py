@@ -1,0 +1,83 @@
+"""Room for all workers of a fit at once: a placement group, so that two fits never wait for each other's half."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Self
+
+import ray
+from ray.util import get_placement_group, placement_group, remove_placement_group
+from ray.util.placement_group import PlacementGroup
+
+from training.events import Observer
+
+logger = logging.getLogger("training")
+
+LOOK_EVERY_S = 0.2
+STRATEGY = "PACK"
+"""Few nodes: less goes over the network, and the others can go when they are idle."""
+
+
+class Gang:
+    """A placement group with one bundle for each worker. Ray kills whatever runs in it when it is released."""
+
+    def __init__(self, label: str, bundle: Mapping[str, float], workers: int) -> None:
+        self._label, self._bundle, self.workers = label, dict(bundle), workers
+        self.group = self._ask()
+
+    @classmethod
+    def reserve(cls, label: str, bundle: Mapping[str, float], workers: int) -> Self:
+        """Asks for the room and returns at once; what is pending is what an autoscaler sees."""
+        release_named(label)
+        return cls(label, bundle, workers)
+
+    def resize(self, workers: int) -> None:
+        """Asks for room for another number of workers in the place of the present; nothing may run in it."""
+        self.release()
+        self.workers = workers
+        self.group = self._ask()
+
+    def _ask(self) -> PlacementGroup:
+        group: PlacementGroup = placement_group([self._bundle] * self.workers, strategy=STRATEGY, name=self._label)
+        return group
+
+    def wait(self, observer: Observer) -> None:
+        """Returns when there is room for all, and meanwhile tells what it waits for.
+
+        Raises:
+            JobCancelledError: somebody asked the job to stop.
+        """
+        while not self.group.wait(LOOK_EVERY_S):
+            observer.waiting(f"waiting for {describe(self._bundle, self.workers)}")
+        observer.waiting("")
+
+    def release(self) -> None:
+        """Gives the room back and ends whatever is in it."""
+        remove_placement_group(self.group)
+
+
+def release_named(label: str) -> None:
+    """Gives back the room of an earlier attempt whose process was killed before it could."""
+    try:
+        left = get_placement_group(label)
+    except ValueError:
+        return
+    logger.info("room that an earlier attempt left is given back")
+    remove_placement_group(left)
+
+
+def describe(bundle: Mapping[str, float], workers: int) -> str:
+    """For people: "2 workers with 1 CPU each"."""
+    parts = [f"{bundle.get(kind, 0):g} {kind}{'s' if bundle.get(kind, 0) != 1 else ''}" for kind in ("CPU", "GPU")
+             if bundle.get(kind)]  # fmt: skip
+    if bundle.get("memory"):
+        parts.append(f"{bundle['memory'] / 1024**2:.0f} MB")
+    noun = "worker" if workers == 1 else "workers"
+    return f"{workers} {noun} with {' and '.join(parts)} each"
+
+
+def node_is_alive(node_id: str) -> bool:
+    """Whether Ray still counts on the node."""
+    nodes: list[dict[str, object]] = ray.nodes()  # type: ignore[no-untyped-call]  # ray has no annotation here
+    return any(node["NodeID"] == node_id and node["Alive"] for node in nodes)
