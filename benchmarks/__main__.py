@@ -11,6 +11,7 @@ from benchmarks import (
     evaluation,
     first_line,
     long_fit,
+    monitoring,
     reads,
     small_jobs,
     tuning,
@@ -27,6 +28,7 @@ BENCHMARKS = {
     "data": data.rows,
     "evaluation": evaluation.rows,
     "active_learning": active_learning.rows,
+    "monitoring": monitoring.rows,
 }
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ class Replica:
         set_up_logs(self._settings.log_format)
         jobs = dispatcher.connect(self._settings)
         replica_id = serve.get_replica_context().replica_id.unique_id
-        services = assemble(jobs, self._settings, pools=jobs.pools)
+        services = assemble(jobs, self._settings, pools=jobs.pools, monitors=jobs.monitors)
         return create_app(services, self._settings, replica=replica_id, answer_request_id=False)
 
 

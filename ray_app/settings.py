@@ -72,6 +72,8 @@ class Settings(BaseSettings):
     """Audit logs are removed after this."""
     max_body_mb: Annotated[float, Field(gt=0)] = 16.0
     """A larger request body is refused with 413."""
+    max_inflow_mb: Annotated[float, Field(gt=0)] = 48.0
+    """The same for a batch of predictions or outcomes; Ray Serve's proxy takes 50 MB."""
     label_studio_secret: SecretStr | None = None
     """What Label Studio's webhook must prove to know; None refuses it."""
     max_upload_mb: Annotated[float, Field(gt=0)] = 1024.0

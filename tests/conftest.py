@@ -76,7 +76,7 @@ def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
 def postgres_url(shared_postgres: str) -> str:
     """An empty job store for the test, on PostgreSQL."""
     with psycopg.connect(shared_postgres) as connection:
-        connection.execute("TRUNCATE jobs, webhook_deliveries CASCADE")
+        connection.execute("TRUNCATE jobs, webhook_deliveries, monitors CASCADE")
     return shared_postgres
 
 

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from fastapi import FastAPI
 
 from ray_app.api import errors
-from ray_app.api.middleware import EdgeMiddleware
+from ray_app.api.middleware import BodyLimit, EdgeMiddleware
 from ray_app.api.routes import (
     active_learning,
     datasets,
@@ -21,6 +21,7 @@ from ray_app.api.routes import (
     jobs,
     metrics,
     models,
+    monitors,
     train,
     trials,
     webhooks,
@@ -39,6 +40,7 @@ ROUTERS = (
     models.router,
     active_learning.router,
     webhooks.router,
+    monitors.router,
     health.router,
     metrics.router,
     docs.router,
@@ -70,7 +72,10 @@ def create_app(services: Services, settings: Settings, *, replica: str = "", ans
         metrics=app.state.metrics,
         audit=services.audit,
         max_body_mb=settings.max_body_mb,
-        max_upload_mb=settings.max_upload_mb,
+        other_limits=(
+            BodyLimit(datasets.UPLOADS_PATH, settings.max_upload_mb, "MTS_MAX_UPLOAD_MB"),
+            BodyLimit(monitors.INFLOW_PATH, max(settings.max_body_mb, settings.max_inflow_mb), "MTS_MAX_INFLOW_MB"),
+        ),
         answer_request_id=answer_request_id,
     )
     for router in ROUTERS:

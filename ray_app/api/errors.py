@@ -22,6 +22,7 @@ from ray_app.services.label_studio import SignatureError
 from ray_app.services.pool import OverloadedError
 from training import errors
 from training.errors import TrainingError, nearest, shown
+from training.monitoring.errors import BatchTooLargeError, BodyError
 
 
 class UnauthenticatedError(TrainingError):
@@ -57,6 +58,8 @@ TABLE: Mapping[type[Exception], Answer] = {
     errors.NotFoundError: Answer(404, "Not found"),
     errors.ConflictError: Answer(409, "In conflict with the present state"),
     errors.JobCancelledError: Answer(409, "The job was cancelled"),
+    BodyError: Answer(400, "The request is malformed"),
+    BatchTooLargeError: Answer(413, "The batch is too large"),
     TooLargeError: Answer(413, "The body is too large"),
     UnsupportedMediaError: Answer(415, "The content type is not supported"),
     errors.SpecError: Answer(422, "The spec cannot work"),

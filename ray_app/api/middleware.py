@@ -6,13 +6,14 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ray_app.api.errors import TooLargeError, error_response, internal_error_response
-from ray_app.api.responses import API
 from ray_app.api.telemetry import HttpMetrics
 from ray_app.services.audit import AuditLog
 from ray_app.services.documents import MalformedError
@@ -23,7 +24,6 @@ from training.errors import TrainingError
 logger = logging.getLogger("ray_app.api")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
-UPLOADS = f"{API}/datasets"
 SECURE_HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -31,6 +31,28 @@ SECURE_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     "Cache-Control": "no-store",
 }
+
+
+@dataclass(frozen=True)
+class BodyLimit:
+    """The largest body that is taken on some paths, and the setting that says so.
+
+    Args:
+        path: pattern of the whole path.
+        max_mb: in millions of bytes.
+        variable: name of the setting.
+    """
+
+    path: str
+    max_mb: float
+    variable: str
+
+    def exceeded(self) -> TooLargeError:
+        """The error for a larger one."""
+        return TooLargeError(
+            f"the body is larger than {self.max_mb:g} MB",
+            hint=f"Put the rows into a file under a data root, or let the operator raise {self.variable}.",
+        )
 
 
 class EdgeMiddleware:
@@ -41,7 +63,7 @@ class EdgeMiddleware:
         metrics: where requests are counted.
         audit: where what changes something, or was refused, is noted.
         max_body_mb: a larger body is refused, by its Content-Length or while it comes in.
-        max_upload_mb: the same for files that are uploaded.
+        other_limits: for paths with a limit of their own.
         answer_request_id: whether to send X-Request-Id; not where a proxy in front already does (Ray Serve's).
     """
 
@@ -52,14 +74,14 @@ class EdgeMiddleware:
         *,
         audit: AuditLog,
         max_body_mb: float,
-        max_upload_mb: float,
         answer_request_id: bool,
+        other_limits: Sequence[BodyLimit] = (),
     ) -> None:
         self._app = app
         self._metrics = metrics
         self._audit = audit
         self._max_body_mb = max_body_mb
-        self._max_upload_mb = max_upload_mb
+        self._other_limits = tuple(other_limits)
         self._answer_request_id = answer_request_id
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -112,36 +134,27 @@ class EdgeMiddleware:
         if "\x00" in scope["path"] or b"%00" in scope.get("query_string", b""):
             return MalformedError("the address holds a NUL character")
         length = Headers(scope=scope).get("content-length", "0")
-        if length.isdecimal() and int(length) > self._max_mb(scope) * 1_000_000:
-            return self._too_large(scope)
+        limit = self._limit(scope)
+        if length.isdecimal() and int(length) > limit.max_mb * 1_000_000:
+            return limit.exceeded()
         return None
 
     def _limited(self, scope: Scope, receive: Receive) -> Receive:
-        received, limit = 0, self._max_mb(scope) * 1_000_000
+        received, limit = 0, self._limit(scope)
 
         async def limited() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > limit:
-                raise self._too_large(scope)
+            if received > limit.max_mb * 1_000_000:
+                raise limit.exceeded()
             return message
 
         return limited
 
-    def _max_mb(self, scope: Scope) -> float:
-        return self._max_upload_mb if _is_upload(scope) else self._max_body_mb
-
-    def _too_large(self, scope: Scope) -> TooLargeError:
-        variable = "MTS_MAX_UPLOAD_MB" if _is_upload(scope) else "MTS_MAX_BODY_MB"
-        return TooLargeError(
-            f"the body is larger than {self._max_mb(scope):g} MB",
-            hint=f"Put the rows into a file under a data root, or let the operator raise {variable}.",
-        )
-
-
-def _is_upload(scope: Scope) -> bool:
-    return bool(scope["method"] == "POST" and scope["path"] == UPLOADS)
+    def _limit(self, scope: Scope) -> BodyLimit:
+        found = (limit for limit in self._other_limits if re.fullmatch(limit.path, scope["path"]))
+        return next(found, BodyLimit(".*", self._max_body_mb, "MTS_MAX_BODY_MB"))
 
 
 def _request_id(given: str | None) -> str:

@@ -14,11 +14,12 @@ from ray_app.api.schemas.models import ArchiveRequest, PromoteRequest, RollbackR
 from ray_app.api.schemas.problem import PROBLEM_JSON, Problem
 from ray_app.services.active_learning import LabelsRequest, QueryRequest
 from training.active_learning.spec import PoolSpec
+from training.monitoring.spec import MonitorSpec
 from training.spec import EvaluateSpec, TrainSpec
 
 REFERENCE = "#/components/schemas/{model}"
 BODIES: tuple[type[BaseModel], ...] = (TrainSpec, EvaluateSpec, PromoteRequest, RollbackRequest, ArchiveRequest,
-                                        PoolSpec, QueryRequest, LabelsRequest, Problem)  # fmt: skip
+                                        PoolSpec, QueryRequest, LabelsRequest, MonitorSpec, Problem)  # fmt: skip
 DESCRIPTION = """Trains, tunes, evaluates and versions models for structured data on a Ray cluster.
 
 Every error is `application/problem+json` (RFC 9457). Lists answer `{"items": [...], "next_cursor": ...}`."""

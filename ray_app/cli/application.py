@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from ray_app.cli import backup, data, jobs, keys, label, machine, models, trials
+from ray_app.cli import backup, data, jobs, keys, label, machine, models, monitor, trials
 
 EXIT_FAILED = 1
 
@@ -45,6 +45,7 @@ for panel, room in PANELS:
     for name, command in room.COMMANDS.items():
         app.command(name, rich_help_panel=panel)(command)
 
+app.add_typer(monitor.app, name="monitor", rich_help_panel="Models")
 app.add_typer(keys.app, name="keys", rich_help_panel="This machine")
 app.add_typer(label.app, name="label", rich_help_panel="Active learning")
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, Self, overload
 import httpx
 
 from ray_app.client import streams
+from ray_app.client.monitors import MonitorsApi
 from ray_app.client.pools import PoolCalls
 from ray_app.client.transport import TIMEOUT_S, Transport, segment
 from ray_app.client.types import ModelDetails, ModelVersion
@@ -50,6 +51,8 @@ class MtsClient:
         self._transport = Transport(base_url.rstrip("/"), api_key, transport)
         self.pools = PoolCalls(self._transport)
         """Active learning: pools of rows to label."""
+        self.monitors = MonitorsApi(self._transport)
+        """Models in use: predictions and outcomes in, reports and alarms out."""
 
     def __enter__(self) -> Self:
         return self

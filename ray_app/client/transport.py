@@ -42,6 +42,7 @@ class Transport:
         *,
         params: Mapping[str, Any] | None = None,
         body: Any = None,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         timeout_s: float = TIMEOUT_S,
         idempotent: bool | None = None,
@@ -49,6 +50,7 @@ class Transport:
         """Answers a response whose status is below 400.
 
         Args:
+            content: the body as it is, instead of `body`, which becomes JSON.
             idempotent: whether sending it twice is the same as once. Default: GET is, the others are not.
 
         Raises:
@@ -58,7 +60,7 @@ class Transport:
         repeatable = method == "GET" if idempotent is None else idempotent
         given = {name: value for name, value in (params or {}).items() if value is not None}
         request = self.http.build_request(
-            method, API + path, params=given, json=body, headers=headers, timeout=timeout_s
+            method, API + path, params=given, json=body, content=content, headers=headers, timeout=timeout_s
         )
         for attempt in range(1, ATTEMPTS + 1):
             delay_s = min(FIRST_DELAY_S * 2 ** (attempt - 1), MAX_DELAY_S)

@@ -15,6 +15,7 @@ from ray.actor import ActorHandle
 from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
 
 from ray_app.dispatcher.actor import DispatcherActor
+from ray_app.dispatcher.monitor_client import MonitorsClient
 from ray_app.dispatcher.pool_client import PoolsClient
 from ray_app.dispatcher.runner import PIPELINE
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobQuery, JobStats, JobStatus, LogChunk
@@ -39,7 +40,7 @@ MAX_CONCURRENCY = 5000
 
 
 def connect(settings: Settings, *, runner: str = PIPELINE) -> DispatcherClient:
-    """The jobs and pools of the cluster that this process is connected to; starts the dispatcher if there is none.
+    """The jobs, pools and monitors of the cluster that this process is connected to; starts the dispatcher if need be.
 
     Whoever calls this first should belong to a Ray job that lives on: Ray ends the idle worker processes of a job that
     is over, and with them go warm starts.
@@ -86,6 +87,8 @@ class DispatcherClient:
     def __init__(self, reach: Callable[[], ActorHandle[Any]]) -> None:
         self._reach = reach
         self._actor = reach()
+        self.monitors = MonitorsClient(partial(self._call, "monitor"))
+        """Implements ray_app.jobs.monitors.port.Monitors."""
         self.pools = PoolsClient(partial(self._call, "pool"), self)
         """Pools of rows to label; implements ray_app.jobs.pools.port.Pools."""
 

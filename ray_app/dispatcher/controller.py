@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
@@ -35,7 +35,7 @@ MESSAGE_PAUSE_S = 2.0
 class Action(NamedTuple):
     """One thing that a step did."""
 
-    what: Literal["released", "killed", "gave up", "settled", "reconciled", "told"]
+    what: Literal["released", "killed", "gave up", "settled", "reconciled", "told", "scheduled"]
     job_id: str
     detail: str = ""
 
@@ -76,6 +76,8 @@ class Controller:
         self._ended: deque[TaskEnd] = deque()
         self._look = True
         self._looked_at = 0.0
+        self.also: Callable[[], Sequence[Action]] = tuple
+        """What else is done in each step, such as starting what a schedule asks for."""
 
     # what comes in from callers
 
@@ -148,7 +150,7 @@ class Controller:
 
     def step(self) -> list[Action]:
         """Does all that is due now, and says what it was."""
-        return [*self._settle_ended(), *self._kill_overdue(), *self._release(), *self._tell_why()]
+        return [*self.also(), *self._settle_ended(), *self._kill_overdue(), *self._release(), *self._tell_why()]
 
     def task_ended(self, end: TaskEnd) -> None:
         """Ray says that a task is over; the next step settles it."""

@@ -12,16 +12,17 @@ from ray_app.dispatcher.attempts import Announced
 from ray_app.dispatcher.changes import Changes
 from ray_app.dispatcher.cluster import Cluster
 from ray_app.dispatcher.control_thread import ControlThread
-from ray_app.dispatcher.controller import Controller
+from ray_app.dispatcher.controller import Action, Controller
 from ray_app.dispatcher.counts import Counts
 from ray_app.dispatcher.messages import Outcome, Report, TaskEnd, Whereabouts
 from ray_app.dispatcher.metrics import JobMetrics
+from ray_app.dispatcher.monitor_desk import MonitorDesk
 from ray_app.dispatcher.pool_desk import CHANGES, POOL_TAG, PoolDesk, PoolMethod
 from ray_app.dispatcher.reads import Reads
 from ray_app.dispatcher.webhook_sender import SenderThread, WebhookSender
 from ray_app.jobs.logs import JobLogs
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobQuery, JobStats, LogChunk
-from ray_app.jobs.store import JobStore
+from ray_app.jobs.store import JobStore, utc_now
 from ray_app.jobs.webhooks import Delivery, DeliveryStatus, WebhookEvent
 from ray_app.services.announcements import of_training
 from ray_app.services.webhooks import WebhookList
@@ -51,6 +52,7 @@ class Dispatcher:
         self._settings = settings
         self._metrics = metrics
         self._store: JobStore | None = None
+        self._monitors: MonitorDesk | None = None
         self._logs = JobLogs(settings.logs_path)
         self._changes = Changes()
         self._reads = Reads()
@@ -177,6 +179,10 @@ class Dispatcher:
             self._sender.wake()
         return delivery
 
+    async def monitor(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """What callers ask of monitors; see ray_app.jobs.monitors.port."""
+        return await self._do(lambda _: getattr(self._monitor_desk(), method)(*arguments, **options))
+
     async def pool(self, method: PoolMethod, *arguments: Any, **options: Any) -> Any:
         """What callers ask of pools; see ray_app.jobs.pools.port. Changes go through the desk, one after the other."""
         if method in CHANGES:
@@ -243,14 +249,28 @@ class Dispatcher:
             self._sender = SenderThread(WebhookSender(self._store.webhooks, self._webhooks))
         # when the controller is there: a pool may have waited for a job that ended while nobody listened
         self._later(lambda controller: self._desk(controller).reconcile())
-        return Controller(
+        controller = Controller(
             self._store, self._cluster, self._logs, release_ahead=self._settings.release_ahead, changed=self._changed,
             announce=self._announce,
         )  # fmt: skip
+        self._monitors = MonitorDesk(self._store.monitors, controller.submit, self._store.list, utc_now)
+        controller.also = self._monitor_step
+        # when the controller is there: a check may have ended while nobody listened
+        self._later(lambda _: self._monitor_desk().reconcile())
+        return controller
 
     def _announce(self, job_id: str, result: dict[str, Any]) -> Announced:
         events = of_training(job_id, result, self._settings.service_url) if "run_id" in result else []
         return [(event, self._webhooks.receivers(event)) for event in events]
+
+    def _monitor_desk(self) -> MonitorDesk:
+        if self._monitors is None:
+            raise UnavailableError("the dispatcher is starting")
+        return self._monitors
+
+    def _monitor_step(self) -> Sequence[Action]:
+        started = [] if self._monitors is None else self._monitors.step()
+        return [Action("scheduled", job_id, why) for job_id, why in started]
 
     def _changed(self, job_id: str, job: Job | None) -> None:
         if job is not None:
@@ -258,6 +278,8 @@ class Dispatcher:
             self._changes.announce(_state_of(job_id))
             if job.status.final and self._sender is not None:
                 self._sender.wake()
+            if job.status.final and job.kind == "monitor":
+                self._later(lambda _: self._monitor_desk().job_over(job))
             if job.status.final and POOL_TAG in job.tags:
                 self._later(lambda controller: self._desk(controller).job_over(job))
         self._changes.announce(job_id)
@@ -281,7 +303,7 @@ def _state_of(job_id: str) -> str:
 
 def _log_failure(call: Future[None]) -> None:
     if not call.cancelled() and (error := call.exception()) is not None:
-        logger.error("a pool could not go on: %s", error, exc_info=error)
+        logger.error("what followed from a job failed: %s", error, exc_info=error)
 
 
 async def _verdict(check: Awaitable[None]) -> str:

@@ -12,6 +12,7 @@ from ray_app.dispatcher.messages import Assignment, Place
 from ray_app.settings import environment_secret
 from training.data import DataAccess
 from training.events import Observer, SilentObserver, logging_to
+from training.monitoring.store import monitors_root
 from training.pipeline import Workplace, evaluate_model, reproduce, run
 from training.registry import Registry
 from training.spec import EvaluateSpec, ReproduceSpec, TrainSpec, parse_spec
@@ -35,6 +36,12 @@ class PipelineRunner:
         if assignment.kind == "evaluate":
             report = evaluate_model(parse_spec(EvaluateSpec, assignment.spec), workplace, observer)
             return report.model_dump(mode="json")
+        if assignment.kind == "monitor":
+            # imported by the few jobs that need it: it loads scikit-learn
+            from ray_app.dispatcher.monitor_runner import MonitorRunner  # noqa: PLC0415
+
+            with logging_to(observer):
+                return MonitorRunner(place, workplace.registry).run(assignment, observer)
         if assignment.kind == "reproduce":
             again = parse_spec(ReproduceSpec, assignment.spec)
             return reproduce(again, workplace, observer, job_id=assignment.job_id).model_dump(mode="json")
@@ -73,7 +80,11 @@ def _query(raw: dict[str, Any], workplace: Workplace, observer: Observer) -> dic
 def _workplace(place: Place) -> Workplace:
     return Workplace(
         access=DataAccess(
-            roots=place.roots, base=place.base, connections_file=place.connections_file, secret=environment_secret
+            # retraining reads what the checks of monitors have written
+            roots=(*place.roots, monitors_root(place.artifact_uri)),
+            base=place.base,
+            connections_file=place.connections_file,
+            secret=environment_secret,
         ),
         registry=Registry(tracking_uri=place.tracking_uri, artifact_uri=place.artifact_uri),
         checkpoints=place.checkpoints,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-JobKind = Literal["train", "evaluate", "reproduce", "query"]
+JobKind = Literal["train", "evaluate", "reproduce", "query", "monitor"]
 EventType = Literal["state", "phase", "progress", "metrics"]
 
 

@@ -17,6 +17,7 @@ from ray_app.jobs.ids import IdFactory
 from ray_app.jobs.life import FailureBudget, FailureCounts, Life
 from ray_app.jobs.migrate import migrate, schema_version
 from ray_app.jobs.model import Job, JobError, JobEvent, JobKind, JobPage, JobQuery, Progress
+from ray_app.jobs.monitors.store import MonitorStore
 from ray_app.jobs.pools.store import PoolStore
 from ray_app.jobs.webhooks import WebhookEvent, WebhookStore, add_deliveries
 
@@ -60,6 +61,8 @@ class JobStore:
         except BaseException:
             self._database.close()
             raise
+        self.monitors = MonitorStore(self._database, clock)
+        """Monitors, in the same database."""
         self.pools = PoolStore(self._database, clock)
         """Pools of rows to label, in the same database."""
 

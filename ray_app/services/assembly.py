@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
+from ray_app.jobs.monitors.port import Monitors
 from ray_app.jobs.pools.port import Pools
 from ray_app.jobs.port import Dispatching, Jobs
 from ray_app.services.active_learning import PoolService
@@ -18,6 +19,7 @@ from ray_app.services.keys import KeyRing
 from ray_app.services.label_studio import LabelStudio
 from ray_app.services.links import LinkedJobs
 from ray_app.services.models import ModelService
+from ray_app.services.monitor import MonitorService
 from ray_app.services.oidc import OidcVerifier, checked_address
 from ray_app.services.pool import BoundedPool
 from ray_app.services.quotas import Quotas
@@ -60,6 +62,7 @@ class Services:
     webhooks: WebhookService
     active_learning: PoolService
     label_studio: LabelStudio
+    monitors: MonitorService
     readiness: Readiness
     quotas: Quotas
     audit: AuditLog
@@ -97,7 +100,7 @@ def _oidc(settings: Settings) -> OidcVerifier | None:
     return OidcVerifier(checked_address(settings.oidc_issuer), settings.oidc_audience, settings.oidc_role_claim)
 
 
-def assemble(dispatcher: Dispatching, settings: Settings, *, pools: Pools) -> Services:
+def assemble(dispatcher: Dispatching, settings: Settings, *, pools: Pools, monitors: Monitors) -> Services:
     """The services over a dispatcher and the settings' registry.
 
     Data checks, the registry and key checks have pools of their own: none can starve the others.
@@ -107,6 +110,7 @@ def assemble(dispatcher: Dispatching, settings: Settings, *, pools: Pools) -> Se
     webhooks = WebhookService(dispatcher, settings)
     data_checks = BoundedPool("data-checks", max_threads=2)
     registry_calls = BoundedPool("registry", max_threads=4)
+    inflow = BoundedPool("inflow", max_threads=2, max_waiting=8)
     key_checks = BoundedPool("key-checks", max_threads=1, max_waiting=16)
     active_learning = PoolService(
         pools, workplace.access, data_checks, plan_limit_mb=settings.plan_limit_mb,
@@ -124,11 +128,12 @@ def assemble(dispatcher: Dispatching, settings: Settings, *, pools: Pools) -> Se
         trials=TrialService(jobs, workplace.registry, registry_calls),
         active_learning=active_learning,
         label_studio=LabelStudio(active_learning),
+        monitors=MonitorService(monitors, jobs, workplace.registry, settings.artifacts, inflow),
         readiness=Readiness(jobs, workplace.registry, registry_calls),
         quotas=Quotas(jobs),
         audit=AuditLog(settings.logs_path),
         oidc=_oidc(settings),
         keys=KeyRing(settings.api_keys_file) if settings.api_keys_file else None,
         key_checks=key_checks,
-        pools=(data_checks, registry_calls, key_checks),
+        pools=(data_checks, registry_calls, inflow, key_checks),
     )

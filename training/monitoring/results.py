@@ -187,3 +187,14 @@ class CheckResult(ResultModel):
     """Each with window, kind, subject, severity, message, value and threshold."""
     links: dict[str, str] = {}
     timings: dict[str, float] = {}
+
+
+class InflowReceipt(ResultModel):
+    """A batch that is on disk. `repeated`: it was before."""
+
+    accepted: int
+    repeated: bool
+    duplicates: int
+    """Rows that the batch itself held twice."""
+    ignored: list[str]
+    """Columns that the model does not read."""

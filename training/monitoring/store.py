@@ -36,6 +36,12 @@ RECEIVED = "received"
 _NAME = re.compile(r"(-?\d+)_(-?\d+)_(\d+)_([0-9a-f]{24})\.parquet")
 
 
+def monitors_root(artifact_uri: str) -> str:
+    """The folder or URI prefix below which all monitors keep their rows, as a root that a data source may lie in."""
+    plain = artifact_uri.split("?", maxsplit=1)[0].rstrip("/")
+    return f"{plain}/{FOLDER}" if "://" in plain else str(Path(plain).resolve() / FOLDER)
+
+
 @dataclass(frozen=True)
 class StoredBatch:
     """A file of the stream. Times in microseconds since 1970, UTC, both inclusive."""

@@ -17,7 +17,8 @@ from ray_app.api.responses import API, documented, json_response
 from ray_app.services.documents import MalformedError
 from training.data.uploads import Upload, UploadPage
 
-router = APIRouter(prefix=f"{API}/datasets", tags=["data"], dependencies=[Depends(known_parameters)])
+UPLOADS_PATH = f"{API}/datasets"
+router = APIRouter(prefix=UPLOADS_PATH, tags=["data"], dependencies=[Depends(known_parameters)])
 FORM: dict[str, Any] = {
     "requestBody": {
         "required": True,

@@ -17,7 +17,7 @@ from ray_app.jobs.store import JobStore
 from ray_app.services.assembly import assemble
 from ray_app.services.webhooks import WebhookList
 from ray_app.settings import Settings
-from tests.unit.api.store_jobs import StoreJobs
+from tests.unit.api.store_jobs import StoreJobs, StoreMonitors
 
 ROWS = [{"x": float(index % 17), "k": "abc"[index % 3], "y": "yes" if index % 2 else "no"} for index in range(80)]
 
@@ -88,7 +88,7 @@ def make_api(
         )
         jobs = StoreJobs(sqlite_url)
         jobs.webhooks = WebhookList(chosen.webhooks_file)
-        app = create_app(assemble(jobs, chosen, pools=jobs.pools), chosen)
+        app = create_app(assemble(jobs, chosen, pools=jobs.pools, monitors=StoreMonitors(jobs)), chosen)
         made.append(Api(app, jobs, data, portal, chosen))
         return made[-1]
 

@@ -7,11 +7,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+from ray_app.dispatcher.monitor_desk import MonitorDesk
 from ray_app.dispatcher.pool_client import PoolsClient
 from ray_app.dispatcher.pool_desk import CHANGES, PoolDesk, PoolMethod
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobQuery, JobStats, LogChunk
+from ray_app.jobs.monitors.model import AlarmPage, Monitor, MonitorPage
 from ray_app.jobs.store import JobStore
 from ray_app.jobs.webhooks import Delivery, DeliveryStatus, WebhookEvent
 from ray_app.services.webhooks import WebhookList
@@ -120,3 +123,31 @@ class StoreJobs:
                 await asyncio.sleep(LOOK_S)
         finally:
             self.open_waits -= 1
+
+
+class StoreMonitors:
+    """The monitors port over the dispatcher's own desk and the store of `jobs`, without Ray."""
+
+    def __init__(self, jobs: StoreJobs) -> None:
+        def submit(kind: JobKind, spec: dict[str, Any], key: str | None) -> tuple[Job, bool]:
+            job, new = jobs.store.create(kind, spec["name"], spec, tags=spec.get("tags"), idempotency_key=key)
+            if new:
+                jobs.on_submit(job)
+            return job, new
+
+        self.desk = MonitorDesk(jobs.store.monitors, submit, jobs.store.list, lambda: datetime.now(UTC))
+
+    async def put(self, spec: dict[str, Any], *, replace: bool) -> tuple[Monitor, bool]:
+        return await asyncio.to_thread(lambda: self.desk.put(spec, replace=replace))
+
+    async def get(self, name: str) -> Monitor:
+        return await asyncio.to_thread(self.desk.get, name)
+
+    async def list(self, limit: int, cursor: str | None) -> MonitorPage:
+        return await asyncio.to_thread(self.desk.list, limit, cursor)
+
+    async def remove(self, name: str) -> None:
+        await asyncio.to_thread(self.desk.remove, name)
+
+    async def alarms(self, name: str, limit: int, cursor: str | None) -> AlarmPage:
+        return await asyncio.to_thread(self.desk.alarms, name, limit, cursor)

@@ -38,7 +38,9 @@ class NumericSample:
 
     @cached_property
     def edges(self) -> FloatArray:
-        """Inner bounds of BINS bins with equal counts; fewer where values repeat."""
+        """Inner bounds of BINS bins with equal counts, fewer where values repeat; around the value of a constant."""
+        if self.values[0] == self.values[-1]:
+            return np.array([self.values[0], np.nextafter(self.values[0], np.inf)])
         inner = np.unique(np.quantile(self.values, np.linspace(0, 1, BINS + 1)[1:-1]))
         return inner[inner > self.values[0]] if len(inner) else inner
 
@@ -131,6 +133,8 @@ def _by_label(reference: CategoricalSample, window: CategoricalSample) -> tuple[
 
 def _joined(first: FloatArray, second: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Joins the cells whose expected count is below MIN_EXPECTED in either sample, smallest first, into one."""
+    there = first + second > 0
+    first, second = first[there], second[there]
     total = first + second
     least = min(first.sum(), second.sum()) / total.sum()
     order = np.argsort(-total, kind="stable")

@@ -1,0 +1,1 @@
+"""Monitors: what is kept of them in the job store."""
