@@ -152,7 +152,8 @@ class ProgressPart:
         Raises:
             JobCancelledError: somebody asked the job to stop.
         """
-        self._whole.progress(min(1.0, self._start + self._share * fraction))
+        # rounded, for the end of one part and the start of the next are the same point
+        self._whole.progress(round(min(1.0, self._start + self._share * fraction), 9))
 
     def waiting(self, message: str) -> None:
         """Passes it on."""
