@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Collection, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from whole_service import WholeService
@@ -54,10 +55,11 @@ class Campaign:
 
     def run(self, faults: int) -> Iterator[Step]:
         """The steps, as they are done."""
-        self.stream.train(name="chaos-base")
-        self._until_over()
-        for number, name in enumerate(self._drawn(faults), start=1):
-            yield self._step(number, name)
+        with closing(self.stream):
+            self.stream.train(name="chaos-base")
+            self._until_over()
+            for number, name in enumerate(self._drawn(faults), start=1):
+                yield self._step(number, name)
 
     def _drawn(self, faults: int) -> list[str]:
         """All kinds once, then by weight, in random order: a short series has each kind that it has room for."""

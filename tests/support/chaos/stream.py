@@ -62,6 +62,11 @@ class Stream:
         if self._thread is not None:
             self._thread.join()
 
+    def close(self) -> None:
+        """Ends for good."""
+        self.stop()
+        self._http.close()
+
     def post(self, kind: str, path: str, body: dict[str, Any]) -> str:
         """The id of the job, once the service has said that it has it."""
         self._number += 1
