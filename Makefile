@@ -23,8 +23,14 @@ demo: $(INSTALLED)  ## start everything, train on German credit, show the result
 	@$(BIN)/mts train examples/german_credit.yaml --follow
 	@$(BIN)/mts status
 
+# Clusters are started and ended again and again: each group has a process of its own, which keeps nothing of the last one.
 test: $(INSTALLED)  ## all tests
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 $(QUICK)
+	$(BIN)/pytest tests/unit tests/contracts -m "slow or cluster"
+	$(BIN)/pytest tests/service
+	$(BIN)/pytest tests/failure
+	$(BIN)/pytest tests/integration --ignore tests/integration/tuning
+	$(BIN)/pytest tests/integration/tuning
 
 check: $(INSTALLED)  ## style, types, import rules and the quick tests
 	$(BIN)/ruff check --quiet

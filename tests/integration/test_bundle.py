@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -125,7 +126,7 @@ def test_a_fresh_environment_with_only_its_requirements_gives_the_golden_scores(
 
 
 @pytest.mark.slow
-def test_mlflow_serves_the_golden_scores(unpacked: Path) -> None:
+def test_mlflow_serves_the_golden_scores(unpacked: Path, tmp_path: Path) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -133,13 +134,15 @@ def test_mlflow_serves_the_golden_scores(unpacked: Path) -> None:
     columns = list(golden["rows"][0])
     body = {"dataframe_split": {"columns": columns, "data": [[row[name] for name in columns] for row in
                                                              golden["rows"]]}}  # fmt: skip
-    server = subprocess.Popen(
-        [Path(sys.executable).parent / "mlflow", "models", "serve", "-m", unpacked / "model", "-p", str(port),
-         "--env-manager", "local"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    log, scripts = tmp_path / "serve.log", Path(sys.executable).parent
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [scripts / "mlflow", "models", "serve", "-m", unpacked / "model", "-p", str(port),
+             "--env-manager", "local"],
+            stdout=output, stderr=output, env=os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"},
+        )  # fmt: skip
     try:
-        answer = _answered(server, f"http://127.0.0.1:{port}", body)
+        answer = _answered(server, f"http://127.0.0.1:{port}", body, log)
     finally:
         server.terminate()
         server.wait()
@@ -152,11 +155,13 @@ def test_mlflow_serves_the_golden_scores(unpacked: Path) -> None:
     assert largest <= golden["tolerance"]
 
 
-def _answered(server: subprocess.Popen[bytes], url: str, body: dict[str, object]) -> dict[str, list[dict[str, float]]]:
+def _answered(
+    server: subprocess.Popen[bytes], url: str, body: dict[str, object], log: Path
+) -> dict[str, list[dict[str, float]]]:
     """What the server says of the rows, as soon as it listens."""
     with httpx.Client(base_url=url, timeout=60, trust_env=False) as http:
         while True:
-            assert server.poll() is None, "the server ended"
+            assert server.poll() is None, log.read_text()
             try:
                 http.get("/ping").raise_for_status()
                 return dict(http.post("/invocations", json=body).raise_for_status().json())

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -21,7 +24,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_what_a_job_leaves_goes_with_it(root: Path) -> None:
     with scratch(JOB):
         left = Path(tempfile.mkdtemp(prefix="mts-register-"))
-        assert left.parent == root / f"mts-{JOB}"
+        assert left.parent == root / f"mts-{JOB}-{os.getpid()}"
     assert list(root.iterdir()) == []
     assert tempfile.gettempdir() == str(root)
 
@@ -37,10 +40,27 @@ def test_it_goes_after_an_error_too(root: Path) -> None:
     assert list(root.iterdir()) == []
 
 
+def left_by(process: subprocess.Popen[bytes], root: Path) -> Path:
+    """What an attempt in that process has in its folder."""
+    folder = root / f"mts-{JOB}-{process.pid}" / "mts-register-x"
+    folder.mkdir(parents=True)
+    return folder
+
+
 def test_what_a_killed_attempt_left_goes_with_the_next_one_or_with_the_tidying(root: Path) -> None:
-    (root / f"mts-{JOB}" / "mts-register-x").mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", ""]) as killed:
+        pass
+    left = left_by(killed, root)
     with scratch(JOB):
-        assert list((root / f"mts-{JOB}").iterdir()) == []
-    (root / f"mts-{JOB}" / "mts-register-x").mkdir(parents=True)
+        assert not left.exists()
+    left = left_by(killed, root)
     clear_scratch(JOB)
-    assert list(root.iterdir()) == []
+    assert not left.exists()
+
+
+def test_an_attempt_that_still_runs_keeps_its_files(root: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as running:
+        left = left_by(running, root)
+        with scratch(JOB):
+            clear_scratch(JOB)
+        assert left.exists()
