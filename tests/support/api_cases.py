@@ -27,6 +27,7 @@ UNREADABLE = ("which cannot be stored", "does not fit into 64 bits", "holds a NU
 BEYOND_FIELDS = "force needs a reason"
 ABOUT_DATA = (
     "data",
+    "file",
     "cursor",
     "model",
     "split",

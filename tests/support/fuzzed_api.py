@@ -25,7 +25,7 @@ from ray_app.jobs.model import Job, JobError
 from ray_app.services.assembly import assemble, workplace_of
 from ray_app.services.keys import Role, new_key
 from ray_app.settings import Settings
-from tests.unit.api.store_jobs import StoreJobs
+from tests.unit.api.store_jobs import StoreJobs, StoreMonitors
 from training.events import SilentObserver
 from training.pipeline import run
 from training.spec import TrainSpec, parse_spec
@@ -56,7 +56,7 @@ def fuzzed(folder: Path, *, start: int = 0) -> Iterator[Cases]:
         run(parse_spec(TrainSpec, SPEC), workplace_of(settings), SilentObserver(), job_id=f"job_{number:026d}")
     jobs = StoreJobs(f"sqlite:///{folder / 'jobs.db'}")
     jobs.on_submit = lambda job: _end(jobs, job)
-    app = create_app(assemble(jobs, settings, pools=jobs.pools), settings)
+    app = create_app(assemble(jobs, settings, pools=jobs.pools, monitors=StoreMonitors(jobs)), settings)
     headers = {"Authorization": f"Bearer {key}"}
     with served(app) as url, httpx.Client(base_url=url, headers=headers, timeout=60) as http:
         ids = [http.post("/api/v1/train", json=SPEC).raise_for_status().json()["id"] for _ in range(3)]
