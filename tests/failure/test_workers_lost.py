@@ -13,7 +13,7 @@ import pytest
 import ray
 from dispatcher_cluster import cluster_environment
 from ray.cluster_utils import Cluster
-from spread_fits import Watcher, all_is_free, fit_data, kill_a_worker, spread_fit, stop_a_worker
+from spread_fits import Watcher, all_is_free, fit_data, has_checkpoint, kill_a_worker, spread_fit, stop_a_worker
 
 from training.distributed import xgboost_ray_fit
 from training.errors import FitError, WorkerLostError
@@ -21,7 +21,10 @@ from training.spec import ModelSpec, TorchSpec, XGBoostSpec
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
-BOOSTING = XGBoostSpec(params={"n_estimators": 400, "learning_rate": 0.01, "early_stopping_rounds": 0})
+ROUNDS = 2000
+BOOSTING = XGBoostSpec(
+    params={"n_estimators": ROUNDS, "learning_rate": 0.002, "max_depth": 3, "early_stopping_rounds": 0}
+)
 NETWORK = TorchSpec(
     architecture="mlp", params={"hidden_sizes": [16], "max_epochs": 200, "n_seeds": 1, "patience": 0, "batch_size": 16}
 )
@@ -52,7 +55,7 @@ def cluster() -> Iterator[Cluster]:
 def test_a_killed_worker_costs_no_more_than_the_work_since_the_last_checkpoint(
     engine: str, spec: ModelSpec, cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    heard = Watcher(at_step=100, act=kill_a_worker)
+    heard = Watcher(act=kill_a_worker, ready=lambda: has_checkpoint(tmp_path))
     with caplog.at_level(logging.INFO, logger="training"):
         fitted = spread_fit(engine, spec, fit_data("binary"), tmp_path, heard, checkpoint_every_s=OFTEN_S)
     assert fitted.facts.get("rounds", fitted.facts.get("epochs")) == heard.steps[-1] == max(heard.steps)
@@ -81,7 +84,7 @@ def test_a_worker_that_hangs_is_replaced(
     heard = Watcher(at_step=20, act=stop_a_worker)
     with caplog.at_level(logging.INFO, logger="training"):
         fitted = spread_fit(engine, spec, fit_data("binary"), tmp_path, heard, hang_timeout_s=15.0)
-    assert fitted.facts["rounds"] == 400
+    assert fitted.facts["rounds"] == ROUNDS
     assert "said nothing for too long" in caplog.text
 
 
@@ -115,6 +118,6 @@ def test_a_lost_node_is_not_counted_against_the_job(
         fitted = spread_fit(
             "xgboost_ray", BOOSTING, fit_data("binary"), tmp_path, heard, max_restarts=0, checkpoint_every_s=OFTEN_S
         )
-    assert fitted.facts["rounds"] == 400
+    assert fitted.facts["rounds"] == ROUNDS
     assert "was lost with its node" in caplog.text
     assert "(restart 1 of 10)" in caplog.text

@@ -22,6 +22,8 @@ from training.spec import ModelSpec
 
 CLASSES = {"binary": ("bad", "good"), "multiclass": ("a", "b", "c"), "regression": ()}
 LABEL = "train:toy:job_1"
+CHECKPOINTS = "checkpoints"
+"""Of the job, below the folder of a fit."""
 
 
 def table(task: str, rows: int, seed: int, *, weighted: bool) -> Rows:
@@ -49,17 +51,19 @@ def fit_data(task: str, rows: int = 600, *, weighted: bool = True) -> FitData:
 
 
 class Watcher(SilentObserver):
-    """Remembers what a fit tells, and does something once when the fit is so far."""
+    """Remembers what a fit tells, and does something once when the fit is so far and `ready` says so."""
 
-    def __init__(self, at_step: int = 0, act: Callable[[], None] | None = None) -> None:
+    def __init__(
+        self, at_step: int = 0, act: Callable[[], None] | None = None, ready: Callable[[], bool] = lambda: True
+    ) -> None:
         self.steps: list[int] = []
         self.waits: list[str] = []
         self.acted_at = 0
-        self._at, self._act = at_step, act
+        self._at, self._act, self._ready = at_step, act, ready
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         self.steps.append(step or 0)
-        if self._act is not None and self.steps[-1] >= self._at:
+        if self._act is not None and self.steps[-1] >= self._at and self._ready():
             act, self._act = self._act, None
             self.acted_at = len(self.steps)
             act()
@@ -74,8 +78,13 @@ def spread_fit(
 ) -> FittedModel:
     """One fit with two workers."""
     how: dict[str, Any] = {"num_workers": (2, 2), "cpus": 1, "gpus": 0, "memory_mb": None, "label": LABEL} | spread
-    context = FitContext(seed=7, observer=observer or SilentObserver())
+    context = FitContext(seed=7, observer=observer or SilentObserver(), checkpoint_folder=folder / CHECKPOINTS)
     return ENGINES[engine, spec.family].fit(spec, data, context, Spread(folder=folder, **how))
+
+
+def has_checkpoint(folder: Path) -> bool:
+    """Whether a lost worker would cost less than the whole fit: the trees of xgboost-ray, or what Ray Train goes by."""
+    return any((folder / CHECKPOINTS).glob("*")) or any(folder.rglob("checkpoint_manager_snapshot.json"))
 
 
 def workers() -> dict[str, int]:
