@@ -2,6 +2,9 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+# as the service sets them: threads that spin while they wait take the cores from those that work
+export OMP_NUM_THREADS := 1
+export OMP_WAIT_POLICY := PASSIVE
 QUICK := tests/unit tests/contracts tests/architecture -m "not slow and not cluster"
 
 .PHONY: help .venv demo test check bench chaos fuzz sbom down clean
@@ -25,7 +28,7 @@ demo: $(INSTALLED)  ## start everything, train on German credit, show the result
 
 # Clusters are started and ended again and again: each group has a process of its own, which keeps nothing of the last one.
 test: $(INSTALLED)  ## all tests
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 $(QUICK)
+	$(BIN)/pytest -q -n 2 $(QUICK)
 	$(BIN)/pytest tests/unit tests/contracts -m "slow or cluster"
 	$(BIN)/pytest tests/service
 	$(BIN)/pytest tests/failure
@@ -37,7 +40,7 @@ check: $(INSTALLED)  ## style, types, import rules and the quick tests
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	OMP_NUM_THREADS=1 $(BIN)/pytest -q -n 2 $(QUICK)
+	$(BIN)/pytest -q -n 2 $(QUICK)
 
 bench: $(INSTALLED)  ## the benchmarks, with their table
 	$(BIN)/python -m benchmarks

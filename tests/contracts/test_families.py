@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pydantic
 import pytest
 from sklearn import datasets
 
@@ -53,7 +55,16 @@ def _specs() -> Iterator[tuple[str, ModelSpec, tuple[str, ...]]]:
     yield "auto", AutoSpec(params=quick, time_budget_s=300), TASKS
 
 
-CASES = [pytest.param(spec, task, id=f"{name}-{task}") for name, spec, tasks in _specs() for task in tasks]
+MANY_FITS = ("torch", "hybrid", "auto")
+"""Families whose fits take long: of these the quick tests see the first task only."""
+
+
+def _case(name: str, spec: ModelSpec, task: str, *, is_first: bool) -> typing.Any:
+    marks = [] if is_first or spec.family not in MANY_FITS else [pytest.mark.slow]
+    return pytest.param(spec, task, id=f"{name}-{task}", marks=marks)
+
+
+CASES = [_case(name, spec, task, is_first=task == tasks[0]) for name, spec, tasks in _specs() for task in tasks]
 SPECS = [pytest.param(spec, tasks[0], id=name) for name, spec, tasks in _specs()]
 every_case = pytest.mark.parametrize(("spec", "task"), CASES)
 every_spec = pytest.mark.parametrize(("spec", "task"), SPECS)
@@ -127,6 +138,18 @@ def scoring_model(fitted: FittedModel, data: FitData) -> ScoringModel:
     return ScoringModel(fitted.predictor, data.schema.task, data.schema.classes, features, data.schema.target, None)
 
 
+@functools.cache
+def _scoring_model_of(spec_json: str, task: str) -> ScoringModel:
+    spec = pydantic.TypeAdapter[ModelSpec](ModelSpec).validate_json(spec_json)
+    data = mixed_data(task)
+    return scoring_model(fit(spec, data), data)
+
+
+def fitted_once(spec: ModelSpec, task: str) -> ScoringModel:
+    """For tests that only ask the model; it is fitted for the first of them."""
+    return _scoring_model_of(spec.model_dump_json(), task)
+
+
 def test_every_family_is_under_contract() -> None:
     assert {spec.family for _, spec, _ in _specs()} == set(FAMILIES)
 
@@ -169,8 +192,7 @@ def test_the_same_seed_gives_the_same_model_to_the_last_digit(spec: ModelSpec, t
 
 @every_spec
 def test_columns_may_come_in_any_order_with_others_between(spec: ModelSpec, task: str) -> None:
-    data = mixed_data(task)
-    model = scoring_model(fit(spec, data), data)
+    model = fitted_once(spec, task)
     fresh = mixed_frame(50, seed=3)
     shuffled = fresh[fresh.columns[::-1]].assign(unrelated="x")
     np.testing.assert_array_equal(model.scores(shuffled), model.scores(fresh))
@@ -178,8 +200,7 @@ def test_columns_may_come_in_any_order_with_others_between(spec: ModelSpec, task
 
 @every_spec
 def test_bad_columns_are_named(spec: ModelSpec, task: str) -> None:
-    data = mixed_data(task)
-    model = scoring_model(fit(spec, data), data)
+    model = fitted_once(spec, task)
     fresh = mixed_frame(5, seed=3)
     with pytest.raises(InputError, match=r"lack: 'amount'; nearest to 'amount': 'amuont'"):
         model.scores(fresh.rename(columns={"amount": "amuont"}))
