@@ -26,12 +26,12 @@ BOOSTING = XGBoostSpec(
     params={"n_estimators": ROUNDS, "learning_rate": 0.002, "max_depth": 3, "early_stopping_rounds": 0}
 )
 NETWORK = TorchSpec(
-    architecture="mlp", params={"hidden_sizes": [16], "max_epochs": 200, "n_seeds": 1, "patience": 0, "batch_size": 16}
+    architecture="mlp", params={"hidden_sizes": [16], "max_epochs": 80, "n_seeds": 1, "patience": 0, "batch_size": 16}
 )
 EVERY = pytest.mark.parametrize(
     ("engine", "spec"), [("xgboost_ray", BOOSTING), ("ray_train", BOOSTING), ("ray_train", NETWORK)]
 )
-OFTEN_S = 0.2
+OFTEN_S = 1.0
 """Between checkpoints."""
 
 
