@@ -199,6 +199,15 @@ def test_an_application_that_cannot_be_deployed_is_told_and_leaves_nothing(machi
     assert machine.leftovers() == []
 
 
+@pytest.fixture
+def signals_as_in_a_terminal() -> Iterator[None]:
+    """A shell starts what runs in its background with SIGINT ignored, and children inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("signals_as_in_a_terminal")
 @pytest.mark.parametrize("when", ["while it starts", "when it runs"])
 def test_in_the_foreground_ctrl_c_stops_everything(machine: Machine, when: str) -> None:
     with subprocess.Popen(
