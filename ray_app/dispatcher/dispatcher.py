@@ -16,7 +16,7 @@ from ray_app.dispatcher.controller import Action, Controller
 from ray_app.dispatcher.counts import Counts
 from ray_app.dispatcher.messages import Outcome, Report, TaskEnd, Whereabouts
 from ray_app.dispatcher.metrics import JobMetrics
-from ray_app.dispatcher.monitor_desk import MonitorDesk
+from ray_app.dispatcher.monitor_desk import MONITOR_TAG, MonitorDesk
 from ray_app.dispatcher.pool_desk import CHANGES, POOL_TAG, PoolDesk, PoolMethod
 from ray_app.dispatcher.reads import Reads
 from ray_app.dispatcher.webhook_sender import SenderThread, WebhookSender
@@ -253,7 +253,9 @@ class Dispatcher:
             self._store, self._cluster, self._logs, release_ahead=self._settings.release_ahead, changed=self._changed,
             announce=self._announce,
         )  # fmt: skip
-        self._monitors = MonitorDesk(self._store.monitors, controller.submit, self._store.list, utc_now)
+        self._monitors = MonitorDesk(
+            self._store.monitors, controller.submit, self._store.list, utc_now, self._desk(controller)
+        )
         controller.also = self._monitor_step
         # when the controller is there: a check may have ended while nobody listened
         self._later(lambda _: self._monitor_desk().reconcile())
@@ -278,10 +280,10 @@ class Dispatcher:
             self._changes.announce(_state_of(job_id))
             if job.status.final and self._sender is not None:
                 self._sender.wake()
-            if job.status.final and job.kind == "monitor":
-                self._later(lambda _: self._monitor_desk().job_over(job))
             if job.status.final and POOL_TAG in job.tags:
                 self._later(lambda controller: self._desk(controller).job_over(job))
+            if job.status.final and MONITOR_TAG in job.tags:
+                self._later(lambda _: self._monitor_desk().job_over(job))
         self._changes.announce(job_id)
 
     def _desk(self, controller: Controller) -> PoolDesk:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from ray_app.jobs.database import Database
 from ray_app.jobs.ids import IdFactory
@@ -163,6 +163,15 @@ class MonitorStore:
 
         return self._database.write(work, repeatable=True)
 
+    def alarm(self, alarm_id: str) -> Alarm:
+        """An alarm that is known to be there."""
+
+        def work(connection: Connection) -> Alarm:
+            query = select(monitor_alarms).where(monitor_alarms.c.id == alarm_id)
+            return Alarm.model_validate(dict(connection.execute(query).mappings().one()))
+
+        return self._database.read(work)
+
     def action_of(self, alarm_id: str, action: str) -> MonitorAction | None:
         """What was decided about an alarm before."""
 
@@ -201,11 +210,19 @@ class MonitorStore:
 
     def note_training(self, job_id: str, train_job_id: str) -> None:
         """Keeps which training came of the action that a job did."""
-        where = monitor_actions.c.job_id == job_id
+        self._note(monitor_actions.c.job_id == job_id, train_job_id=train_job_id)
+
+    def note_pool(self, job_id: str, pool_id: str) -> None:
+        """Keeps which pool the action that a job did has opened."""
+        self._note(monitor_actions.c.job_id == job_id, pool_id=pool_id)
+
+    def note_confirmation(self, pool_id: str, confirmation: Mapping[str, Any]) -> None:
+        """Keeps what the labels of a pool say of the alarm that opened it."""
+        self._note(monitor_actions.c.pool_id == pool_id, confirmation=dict(confirmation))
+
+    def _note(self, where: ColumnElement[bool], **values: Any) -> None:
         self._database.write(
-            lambda connection: connection.execute(
-                update(monitor_actions).where(where).values(train_job_id=train_job_id)
-            ),
+            lambda connection: connection.execute(update(monitor_actions).where(where).values(values)),
             repeatable=True,
         )
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ray_app.dispatcher.monitor_desk import MonitorDesk
+from ray_app.dispatcher.pool_desk import PoolDesk
 from ray_app.jobs.model import Job
 from ray_app.jobs.store import JobStore
 
@@ -22,7 +23,8 @@ class World:
         self.desk = self.new_desk()
 
     def new_desk(self) -> MonitorDesk:
-        return MonitorDesk(self.store.monitors, self.submit, self.store.list, lambda: self.now)
+        pools = PoolDesk(self.store.pools, lambda kind, spec: self.submit(kind, spec, None)[0], self.store.get)
+        return MonitorDesk(self.store.monitors, self.submit, self.store.list, lambda: self.now, pools)
 
     def submit(self, kind: Any, spec: dict[str, Any], key: str | None) -> tuple[Job, bool]:
         return self.store.create(kind, spec["name"], spec, tags=spec.get("tags"), idempotency_key=key)
