@@ -143,10 +143,12 @@ class Dispatcher:
         by_status = await self._reads.alone(lambda: self._counts.read(store.counts))
         oldest_s = await self._reads.alone(store.oldest_pending_s)
         released = await self._do(lambda controller: len(controller.flights.by_job))
+        monitors = await self._do(lambda _: self._monitor_desk().stats())
         self._metrics.counted(by_status)
         return JobStats(
-            by_status=by_status, oldest_pending_s=oldest_s, released=released, histograms=self._metrics.histograms()
-        )
+            by_status=by_status, oldest_pending_s=oldest_s, released=released, histograms=self._metrics.histograms(),
+            monitors=list(monitors),
+        )  # fmt: skip
 
     async def health(self) -> dict[str, str]:
         """What the dispatcher depends on, each "ok" or what is wrong with it."""

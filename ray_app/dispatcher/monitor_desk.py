@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from ray_app.jobs.model import Job, JobKind, JobPage, JobQuery, JobStatus
+from ray_app.jobs.model import Job, JobKind, JobPage, JobQuery, JobStatus, MonitorStats
 from ray_app.jobs.monitors.model import ActionState, Alarm, AlarmPage, Monitor, MonitorPage
 from ray_app.jobs.monitors.store import MonitorStore
 from training.active_learning.spec import KnownLabel, PoolSpec
@@ -68,6 +68,7 @@ class MonitorDesk:
         self._now = now
         self._next_due: datetime | None = None
         self._known = False
+        self._checked: dict[str, MonitorStats] = {}
 
     # what comes in from callers
 
@@ -94,6 +95,14 @@ class MonitorDesk:
     def alarms(self, name: str, limit: int, cursor: str | None) -> AlarmPage:
         """A page of alarms."""
         return self._store.alarms(name, limit, cursor)
+
+    def stats(self) -> Sequence[MonitorStats]:
+        """Figures of all monitors, by name."""
+        counts = self._store.alarm_counts()
+        return [
+            self._checked.get(name, MonitorStats(monitor=name)).model_copy(update={"alarms": counts[name]})
+            for name in sorted(counts)
+        ]
 
     # the loop
 
@@ -177,6 +186,9 @@ class MonitorDesk:
             }
             for alarm in result["alarms"]
         ]
+        alarmed = len({alarm["window_start"] for alarm in found})
+        windows = {"quiet": result["windows"] - alarmed, "alarmed": alarmed}
+        self._checked[job.name] = MonitorStats(monitor=job.name, windows=windows, checked_at=job.finished_at)
         fresh = self._store.record(job.name, found, job.id)
         if fresh:
             spec = parse_spec(MonitorSpec, job.spec["monitor"])

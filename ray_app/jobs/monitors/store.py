@@ -116,6 +116,19 @@ class MonitorStore:
 
         return self._database.read(work)
 
+    def alarm_counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Alarms by monitor and severity; a monitor without any is there too."""
+        severities = monitor_alarms.c.severity
+
+        def work(connection: Connection) -> Mapping[str, Mapping[str, int]]:
+            found: dict[str, dict[str, int]] = {name: {} for name in connection.scalars(select(monitors.c.name))}
+            query = select(monitor_alarms.c.monitor, severities, func.count())
+            for name, severity, count in connection.execute(query.group_by(monitor_alarms.c.monitor, severities)):
+                found[name][severity] = count
+            return found
+
+        return self._database.read(work)
+
     # what the dispatcher works with
 
     def due(self, moment: datetime) -> tuple[Sequence[Monitor], datetime | None]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from ray_app.dispatcher.capacity import Demand
 from ray_app.dispatcher.messages import Assignment, Place
@@ -151,8 +152,9 @@ def service(api: Api, model_name: str, request: pytest.FixtureRequest, tmp_path:
 
 def test_from_predictions_to_a_report(service: Service) -> None:
     assert service.create(slices=["color"]).status_code == 201
+    newest = (START + timedelta(minutes=999)).isoformat().replace("+00:00", "Z")
     assert service.predict(1000, labels=True).json() == {
-        "accepted": 1000, "repeated": False, "duplicates": 0, "ignored": [],
+        "accepted": 1000, "repeated": False, "duplicates": 0, "ignored": [], "newest": newest,
     }  # fmt: skip
     service.predict(500, seed=8, shift=1.5)
 
@@ -169,6 +171,23 @@ def test_from_predictions_to_a_report(service: Service) -> None:
     assert drifted["attribution"][0]["feature"] == "income"
     assert {row["value"] for row in quiet["slices"]} == {"red", "green"}
     assert "can't see concept drift" in report["notes"][0]
+
+
+def test_the_inflow_is_counted_once(service: Service) -> None:
+    service.create()
+    for _ in range(2):
+        service.sent = 0
+        service.predict(60, labels=True)
+    service.post("predictions", [{"id": "x"}])
+    found = {
+        (sample.name, sample.labels["stream"]): sample.value
+        for family in text_string_to_metric_families(service.api.get("/metrics").text)
+        for sample in family.samples
+        if sample.labels.get("monitor") == service.name
+    }
+    assert found["mts_monitor_rows_total", "predictions"] == found["mts_monitor_rows_total", "outcomes"] == 60
+    assert found["mts_monitor_lag_seconds_count", "predictions"] == 1
+    assert 2 * 86_400 < found["mts_monitor_lag_seconds_sum", "predictions"] < 4 * 86_400
 
 
 def test_the_report_is_a_page_too_and_is_made_once(service: Service) -> None:
