@@ -20,7 +20,7 @@ STYLE = """
 @media (prefers-color-scheme: dark) { :root { --text: #e4e4e7; --page: #18181b; --faint: #a1a1aa; --grid: #3f3f46;
   --one: #7cb7f0; --two: #f5a65b; --critical: #ff8a80; --warning: #f0c36d; --alarm: #ff6b6b33; } }
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 46rem; margin: 1rem auto; padding: 0 1rem;
-  color: var(--text); background: var(--page); overflow-wrap: anywhere; }
+  color: var(--text); background: var(--page); overflow-wrap: break-word; }
 h1 { font-size: 1.4rem; } h2 { font-size: 1.1rem; margin-top: 2.2rem; } h3 { font-size: 1rem; margin: 1.2rem 0 .2rem; }
 svg { display: block; width: 100%; height: auto; } svg text { font-size: 11px; fill: var(--faint); }
 .grid { stroke: var(--grid); } polyline { fill: none; stroke-width: 2; stroke-linejoin: round; }
@@ -35,7 +35,7 @@ td, th { text-align: left; padding: .2rem .8rem .2rem 0; vertical-align: top; }
 tr + tr td { border-top: 1px solid var(--grid); }
 td:first-child, .number { white-space: nowrap; } th.number, td.number { text-align: right; }
 .critical { color: var(--critical); font-weight: 600; } .warning { color: var(--warning); }
-@media (max-width: 30rem) { svg text { font-size: 19px; } .day { display: none; } }
+@media (max-width: 30rem) { svg text { font-size: 19px; } td, th { padding-right: .5rem; } }
 """
 
 
