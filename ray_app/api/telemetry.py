@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -10,9 +10,10 @@ from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily, Met
 from starlette.types import Scope
 
 from ray_app.jobs import model
-from ray_app.jobs.model import JobStats
+from ray_app.jobs.model import JobStats, MonitorStats
 
 LATENCY_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+LAG_BUCKETS_S = (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14_400.0, 86_400.0, 604_800.0)
 UNKNOWN_ROUTE = "unknown"
 
 
@@ -38,6 +39,23 @@ class HttpMetrics:
         open_now = Gauge("mts_http_requests_open", "Requests being answered.", ("replica",), registry=self._registry)
         self.open_requests = open_now.labels(replica)
         """Streams and waiting requests too: falls again when their clients go away."""
+
+        self._rows = Counter(
+            "mts_monitor_rows", "Predictions and outcomes that were kept.", ("monitor", "stream", "replica"),
+            registry=self._registry,
+        )  # fmt: skip
+        self._lag = Histogram(
+            "mts_monitor_lag_seconds",
+            "From the newest time in a batch to its being kept.",
+            ("monitor", "stream", "replica"),
+            buckets=LAG_BUCKETS_S,
+            registry=self._registry,
+        )
+
+    def received(self, monitor: str, stream: str, rows: int, lag_s: float) -> None:
+        """Counts one batch of a monitor. A monitor is made by a trainer, so no caller makes series at will."""
+        self._rows.labels(monitor, stream, self._replica).inc(rows)
+        self._lag.labels(monitor, stream, self._replica).observe(max(0.0, lag_s))
 
     def observe(self, scope: Scope, status: int, duration_s: float) -> None:
         """Counts one request."""
@@ -69,6 +87,7 @@ class _JobCollector:
         yield _gauge("mts_warm_workers", "Worker processes that begin without imports.", self._stats.warm_workers)
         oldest_s = self._stats.oldest_pending_s or 0.0
         yield _gauge("mts_oldest_pending_seconds", "Age of the oldest job that waits; 0 if none does.", oldest_s)
+        yield from _monitors(self._stats.monitors)
         for name, histogram in self._stats.histograms.items():
             yield _histogram(f"mts_job_{name.removesuffix('_s')}_seconds", histogram)
 
@@ -80,6 +99,20 @@ def _gauge(name: str, words: str, value: float | Mapping[str, float]) -> GaugeMe
             by_status.add_metric([status], count)
         return by_status
     return GaugeMetricFamily(name, words, value=value)
+
+
+def _monitors(found: Sequence[MonitorStats]) -> Iterable[Metric]:
+    alarms = GaugeMetricFamily("mts_monitor_alarms", "Alarms of a monitor.", labels=["monitor", "severity"])
+    windows = GaugeMetricFamily("mts_monitor_windows", "Windows of its newest check.", labels=["monitor", "state"])
+    checked = GaugeMetricFamily("mts_monitor_checked_timestamp_seconds", "Its newest check.", labels=["monitor"])
+    for stats in found:
+        for severity in ("warning", "critical"):
+            alarms.add_metric([stats.monitor, severity], stats.alarms.get(severity, 0))
+        for state, count in stats.windows.items():
+            windows.add_metric([stats.monitor, state], count)
+        if stats.checked_at is not None:
+            checked.add_metric([stats.monitor], stats.checked_at.timestamp())
+    return [alarms, windows, checked]
 
 
 def _histogram(name: str, found: model.Histogram) -> HistogramMetricFamily:

@@ -46,20 +46,21 @@ def list_pools(*, url: Url = None, as_json: AsJson = False) -> None:
     Example: mts label list
     """
     from ray_app.cli.connection import connect
-    from ray_app.cli.output import print_json, print_table, shown_time
+    from ray_app.cli.output import print_items, shown_time
 
     with connect(url) as client:
         found = list(client.pools.all())
-    if as_json:
-        print_json(found)
-        return
-    rows = (
-        (pool.id, pool.name, pool.status, pool.counts.train_labelled,
-         f"{pool.counts.test_labelled} of {pool.counts.test_total}", (pool.model or {}).get("version"),
-         shown_time(pool.created_at))
-        for pool in found
+    print_items(
+        found,
+        ("ID", "NAME", "STATUS", "LABELS", "TEST SET", "MODEL", "CREATED"),
+        lambda pool: (
+            pool.id, pool.name, pool.status, pool.counts.train_labelled,
+            f"{pool.counts.test_labelled} of {pool.counts.test_total}", (pool.model or {}).get("version"),
+            shown_time(pool.created_at),
+        ),
+        empty="no pools",
+        as_json=as_json,
     )  # fmt: skip
-    print_table(("ID", "NAME", "STATUS", "LABELS", "TEST SET", "MODEL", "CREATED"), rows, empty="no pools")
 
 
 @app.command()

@@ -35,12 +35,11 @@ def create(
 
     Example: mts monitor create german-credit --window-rows 500
     """
-    import yaml
-
     from ray_app.cli.connection import connect
     from ray_app.cli.output import print_json, print_line
+    from ray_app.cli.spec_file import read_spec
 
-    raw: dict[str, Any] = yaml.safe_load(spec.read_text()) if spec else {}
+    raw: dict[str, Any] = read_spec(spec) if spec else {}
     raw = {"model": {"name": model or name}, **raw, "name": name}
     if window_rows is not None:
         raw["window"] = {"rows": window_rows}
@@ -135,10 +134,11 @@ def alarms(name: Name, *, url: Url = None, as_json: AsJson = False) -> None:
     print_table(("WINDOW", "SEVERITY", "KIND", "ALARM"), rows, empty="no alarms")
     if page.actions:
         done = (
-            (shown_time(action.created_at), action.action, action.state, action.reason, action.job_id or "")
+            (shown_time(action.created_at), action.action, action.state, action.reason, action.job_id,
+             action.train_job_id or action.pool_id)
             for action in page.actions
-        )
-        print_table(("AT", "ACTION", "STATE", "REASON", "JOB"), done)
+        )  # fmt: skip
+        print_table(("AT", "ACTION", "STATE", "REASON", "JOB", "LED TO"), done)
 
 
 @app.command("list")
@@ -148,15 +148,17 @@ def list_monitors(*, url: Url = None, as_json: AsJson = False) -> None:
     Example: mts monitor list
     """
     from ray_app.cli.connection import connect
-    from ray_app.cli.output import print_json, print_table, shown_time
+    from ray_app.cli.output import print_items, shown_time
 
     with connect(url) as client:
         found = list(client.monitors.list())
-    if as_json:
-        print_json(found)
-        return
-    rows = ((item.name, item.spec["model"]["name"], shown_time(item.next_report_at)) for item in found)
-    print_table(("NAME", "MODEL", "NEXT REPORT"), rows, empty="no monitors")
+    print_items(
+        found,
+        ("NAME", "MODEL", "NEXT REPORT"),
+        lambda monitor: (monitor.name, monitor.spec["model"]["name"], shown_time(monitor.next_report_at)),
+        empty="no monitors",
+        as_json=as_json,
+    )
 
 
 @app.command()

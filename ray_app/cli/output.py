@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel
 from rich import box
 from rich.console import Console
 from rich.table import Table
+
+T = TypeVar("T")
 
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -56,6 +58,16 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, emp
         for row in [list(columns), *texts]:
             line = "  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True))
             sys.stdout.write(line.rstrip() + "\n")
+
+
+def print_items(
+    found: Sequence[T], columns: Sequence[str], row: Callable[[T], Sequence[object]], *, empty: str, as_json: bool
+) -> None:
+    """Prints what was found: a row of a table for each, or all of it as JSON."""
+    if as_json:
+        print_json(found)
+    else:
+        print_table(columns, (row(item) for item in found), empty=empty)
 
 
 def print_fields(fields: Iterable[tuple[str, object]]) -> None:

@@ -16,7 +16,7 @@ from ray_app.dispatcher.controller import Action, Controller
 from ray_app.dispatcher.counts import Counts
 from ray_app.dispatcher.messages import Outcome, Report, TaskEnd, Whereabouts
 from ray_app.dispatcher.metrics import JobMetrics
-from ray_app.dispatcher.monitor_desk import MonitorDesk
+from ray_app.dispatcher.monitor_desk import MONITOR_TAG, MonitorDesk
 from ray_app.dispatcher.pool_desk import CHANGES, POOL_TAG, PoolDesk, PoolMethod
 from ray_app.dispatcher.reads import Reads
 from ray_app.dispatcher.webhook_sender import SenderThread, WebhookSender
@@ -143,10 +143,12 @@ class Dispatcher:
         by_status = await self._reads.alone(lambda: self._counts.read(store.counts))
         oldest_s = await self._reads.alone(store.oldest_pending_s)
         released = await self._do(lambda controller: len(controller.flights.by_job))
+        monitors = await self._do(lambda _: self._monitor_desk().stats())
         self._metrics.counted(by_status)
         return JobStats(
-            by_status=by_status, oldest_pending_s=oldest_s, released=released, histograms=self._metrics.histograms()
-        )
+            by_status=by_status, oldest_pending_s=oldest_s, released=released, histograms=self._metrics.histograms(),
+            monitors=list(monitors),
+        )  # fmt: skip
 
     async def health(self) -> dict[str, str]:
         """What the dispatcher depends on, each "ok" or what is wrong with it."""
@@ -253,7 +255,9 @@ class Dispatcher:
             self._store, self._cluster, self._logs, release_ahead=self._settings.release_ahead, changed=self._changed,
             announce=self._announce,
         )  # fmt: skip
-        self._monitors = MonitorDesk(self._store.monitors, controller.submit, self._store.list, utc_now)
+        self._monitors = MonitorDesk(
+            self._store.monitors, controller.submit, self._store.list, utc_now, self._desk(controller)
+        )
         controller.also = self._monitor_step
         # when the controller is there: a check may have ended while nobody listened
         self._later(lambda _: self._monitor_desk().reconcile())
@@ -278,10 +282,10 @@ class Dispatcher:
             self._changes.announce(_state_of(job_id))
             if job.status.final and self._sender is not None:
                 self._sender.wake()
-            if job.status.final and job.kind == "monitor":
-                self._later(lambda _: self._monitor_desk().job_over(job))
             if job.status.final and POOL_TAG in job.tags:
                 self._later(lambda controller: self._desk(controller).job_over(job))
+            if job.status.final and MONITOR_TAG in job.tags:
+                self._later(lambda _: self._monitor_desk().job_over(job))
         self._changes.announce(job_id)
 
     def _desk(self, controller: Controller) -> PoolDesk:

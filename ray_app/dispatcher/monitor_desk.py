@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from ray_app.jobs.model import Job, JobKind, JobPage, JobQuery, JobStatus
+from ray_app.jobs.model import Job, JobKind, JobPage, JobQuery, JobStatus, MonitorStats
 from ray_app.jobs.monitors.model import ActionState, Alarm, AlarmPage, Monitor, MonitorPage
 from ray_app.jobs.monitors.store import MonitorStore
+from training.active_learning.spec import KnownLabel, PoolSpec
 from training.monitoring.cron import Cron
 from training.monitoring.policy import Decision, decide, gravest
 from training.monitoring.spec import MonitorSpec
@@ -22,7 +23,7 @@ from training.spec import parse_spec
 
 logger = logging.getLogger(__name__)
 
-MONITOR_TAG = "monitor"
+MONITOR_TAG, ALARM_TAG, POOL_TAG = "monitor", "alarm", "pool"
 RECONCILED_JOBS = 20
 """Newest finished jobs of each monitor that are looked at when the dispatcher starts."""
 PAGE = 200
@@ -35,6 +36,16 @@ class Submit(Protocol):
         """The job, and whether it is new."""
 
 
+class Pools(Protocol):
+    """Pools of rows to label, as far as an alarm needs them."""
+
+    def open(self, spec: PoolSpec, key: str) -> str:
+        """Makes a pool, once for each key; answers its id."""
+
+    def known(self, pool_id: str) -> Sequence[KnownLabel]:
+        """The labels that count so far."""
+
+
 class MonitorDesk:
     """Used by the control thread alone. Every method may be interrupted and done again.
 
@@ -43,17 +54,21 @@ class MonitorDesk:
         submit: of the controller.
         jobs: lists finished jobs.
         now: the time of day.
+        pools: where rows are labelled.
     """
 
     def __init__(
-        self, store: MonitorStore, submit: Submit, jobs: Callable[[JobQuery], JobPage], now: Callable[[], datetime]
-    ) -> None:
+        self, store: MonitorStore, submit: Submit, jobs: Callable[[JobQuery], JobPage], now: Callable[[], datetime],
+        pools: Pools,
+    ) -> None:  # fmt: skip
         self._store = store
+        self._pools = pools
         self._submit = submit
         self._jobs = jobs
         self._now = now
         self._next_due: datetime | None = None
         self._known = False
+        self._checked: dict[str, MonitorStats] = {}
 
     # what comes in from callers
 
@@ -80,6 +95,14 @@ class MonitorDesk:
     def alarms(self, name: str, limit: int, cursor: str | None) -> AlarmPage:
         """A page of alarms."""
         return self._store.alarms(name, limit, cursor)
+
+    def stats(self) -> Sequence[MonitorStats]:
+        """Figures of all monitors, by name."""
+        counts = self._store.alarm_counts()
+        return [
+            self._checked.get(name, MonitorStats(monitor=name)).model_copy(update={"alarms": counts[name]})
+            for name in sorted(counts)
+        ]
 
     # the loop
 
@@ -114,19 +137,43 @@ class MonitorDesk:
                 query = JobQuery(status=[JobStatus.SUCCEEDED], kind="monitor", name=monitor.name, limit=RECONCILED_JOBS)
                 for job in reversed(self._jobs(query).items):
                     self.job_over(job)
+                for action in self._store.alarms(monitor.name, 1, None).actions:
+                    if action.pool_id is not None and action.alarm_id is not None:
+                        self._ask_for_confirmation(action.pool_id, action.alarm_id)
             cursor = page.next_cursor
             if cursor is None:
                 return
 
     def job_over(self, job: Job) -> None:
-        """Takes over what a job of a monitor found."""
-        if job.kind != "monitor" or job.status is not JobStatus.SUCCEEDED or job.result is None:
-            return
-        if job.spec["do"] == "check":
-            self._settle(job, job.result)
-        elif job.spec["do"] == "retrain" and job.result.get("train") is not None:
-            train, _ = self._submit("train", job.result["train"], f"monitor-train-{job.id}")
+        """Takes over what a job of a monitor found, or what the labels of a pool that an alarm opened have come to."""
+        if job.kind != "monitor":
+            pool, alarm = job.tags.get(POOL_TAG), job.tags.get(ALARM_TAG)
+            if pool is not None and alarm is not None and job.status.final:
+                self._ask_for_confirmation(pool, alarm)
+        elif job.status is JobStatus.SUCCEEDED and job.result is not None:
+            self._take_over(job, job.spec["do"], job.result)
+
+    def _take_over(self, job: Job, do: str, result: dict[str, Any]) -> None:
+        if do == "check":
+            self._settle(job, result)
+        elif do == "retrain" and result.get("train") is not None:
+            train, _ = self._submit("train", result["train"], f"monitor-train-{job.id}")
             self._store.note_training(job.id, train.id)
+        elif do == "label" and result.get("pool") is not None:
+            pool = self._pools.open(parse_spec(PoolSpec, result["pool"]), f"monitor-pool-{job.id}")
+            self._store.note_pool(job.id, pool)
+        elif do == "confirm":
+            self._store.note_confirmation(result["pool"], result["confirmation"])
+
+    def _ask_for_confirmation(self, pool: str, alarm: str) -> None:
+        """Once for each number of labels."""
+        action, labels = self._store.action_of(alarm, "label"), self._pools.known(pool)
+        if action is None or action.pool_id != pool or not labels:
+            return
+        spec = parse_spec(MonitorSpec, self._store.get(action.monitor).spec)
+        told = [{"id": one.id, "label": one.label} for one in labels]
+        version = self._store.alarm(alarm).version
+        self._start(spec, "confirm", f"{pool}-{len(told)}", labels=told, pool=pool, version=version)
 
     def _settle(self, job: Job, result: dict[str, Any]) -> None:
         found = [
@@ -139,6 +186,9 @@ class MonitorDesk:
             }
             for alarm in result["alarms"]
         ]
+        alarmed = len({alarm["window_start"] for alarm in found})
+        windows = {"quiet": result["windows"] - alarmed, "alarmed": alarmed}
+        self._checked[job.name] = MonitorStats(monitor=job.name, windows=windows, checked_at=job.finished_at)
         fresh = self._store.record(job.name, found, job.id)
         if fresh:
             spec = parse_spec(MonitorSpec, job.spec["monitor"])

@@ -9,10 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 from ray_app.dispatcher.messages import Assignment, Place
+from training.active_learning.spec import PoolSpec
 from training.errors import ConflictError, NotFoundError, SpecError
 from training.events import Observer
 from training.monitoring.check import Watched, check
-from training.monitoring.labelling import rows_to_label
+from training.monitoring.labelling import PREDICTION_ID, ToLabel, confirm, rows_to_label
 from training.monitoring.profile import PROFILE_FILE, ReferenceProfile
 from training.monitoring.retraining import plan_retraining
 from training.monitoring.spec import MonitorSpec
@@ -24,6 +25,8 @@ from training.registry.model import CHAMPION, VersionInfo
 from training.spec import parse_spec
 
 ALARM_TAG = "monitoring.alarm"
+MIN_POOL_ROWS = 50
+"""A pool of fewer would have no rows left for its test set and its first labels."""
 
 
 class MonitorRunner:
@@ -52,7 +55,7 @@ class MonitorRunner:
     def _tasks(self) -> Mapping[str, Callable[[MonitorSpec, dict[str, Any], Observer], dict[str, Any]]]:
         return {
             "check": self._check, "notify": self._notify, "rollback": self._rollback, "retrain": self._retrain,
-            "label": self._label,
+            "label": self._label, "confirm": self._confirm,
         }  # fmt: skip
 
     def _check(self, spec: MonitorSpec, raw: dict[str, Any], observer: Observer) -> dict[str, Any]:
@@ -95,10 +98,26 @@ class MonitorRunner:
         return asdict(plan_retraining(spec, observed, base, watched.store, tags))
 
     def _label(self, spec: MonitorSpec, raw: dict[str, Any], observer: Observer) -> dict[str, Any]:
-        watched = self._watched(spec, self._version(spec, raw))
+        info = self._version(spec, raw)
+        watched = self._watched(spec, info)
         observed = observe(watched.store, watched.profile.schema, watched.version)
         bounds = tuple(_microseconds(raw["alarm"][name]) for name in ("window_start", "window_end"))
-        return rows_to_label(watched.profile, observed, (bounds[0], bounds[1]), watched.store)
+        found = rows_to_label(watched.profile, observed, (bounds[0], bounds[1]), watched.store)
+        facts = {"rows": found.rows, "grown": found.grown, "growth": found.growth}
+        if found.source is None or found.rows < MIN_POOL_ROWS:
+            reason = f"{found.rows} rows without outcome where the estimated loss has grown; {MIN_POOL_ROWS} are needed"
+            return {**facts, "pool": None, "reason": reason}
+        base = self._registry.training_spec(info) or {}
+        pool = pool_spec(watched, found, raw["alarm"]["id"], base.get("model"))
+        return {**facts, "pool": pool.model_dump(mode="json")}
+
+    def _confirm(self, spec: MonitorSpec, raw: dict[str, Any], observer: Observer) -> dict[str, Any]:
+        watched = self._watched(spec, self._version(spec, raw))
+        schema = watched.profile.schema
+        codes = {name: float(code) for code, name in enumerate(schema.classes)}
+        labels = {item["id"]: codes.get(str(item["label"]), item["label"]) for item in raw["labels"]}
+        found = confirm(watched.profile, observe(watched.store, schema, watched.version), labels)
+        return {"pool": raw["pool"], "confirmation": found}
 
     def _version(self, spec: MonitorSpec, raw: dict[str, Any]) -> VersionInfo:
         """The version that the alarm is about, or the one that the monitor watches now."""
@@ -113,6 +132,27 @@ class MonitorRunner:
             raise NotFoundError(f"{info.uri} has no reference profile", hint=hint) from None
         store = StreamStore(self._place.artifact_uri, spec.name)
         return Watched(spec, store, ReferenceProfile.parsed(body), info.version)
+
+
+def pool_spec(watched: Watched, rows: ToLabel, alarm_id: str, model: Any | None) -> PoolSpec:
+    """A pool of the rows; its model has a name of its own, for it learns from the difficult rows alone.
+
+    Args:
+        watched: the version that alarmed.
+        rows: to be labelled.
+        alarm_id: of the alarm.
+        model: what is trained; None takes a pool's default.
+    """
+    schema, share = watched.profile.schema, max(1, rows.rows // 5)
+    data: dict[str, Any] = {"source": rows.source, "target": schema.target, "task": schema.task,
+                            "classes": list(schema.classes), "id_column": PREDICTION_ID}  # fmt: skip
+    if schema.task == "binary":
+        data["positive_class"] = schema.classes[1]
+    raw: dict[str, Any] = {
+        "name": f"{watched.spec.model.name[:88]}.relabelled", "data": data, "test_size": max(20, min(100, share)),
+        "initial_size": max(10, min(50, share)), "tags": {"monitor": watched.spec.name, "alarm": alarm_id},
+    }  # fmt: skip
+    return parse_spec(PoolSpec, raw if model is None else raw | {"model": model})
 
 
 def _microseconds(text: str) -> int:

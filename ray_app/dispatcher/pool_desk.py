@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Literal
 
+from ray_app.jobs.ids import IdFactory
 from ray_app.jobs.model import Job, JobKind, JobStatus
 from ray_app.jobs.pools.model import AnswerCounts, NewPool, PoolAnswer, PoolItem, PoolRecord, PoolState
 from ray_app.jobs.pools.store import PoolStore
@@ -48,6 +50,17 @@ class PoolDesk:
     def create(self, new: NewPool) -> PoolRecord:
         """Stores a pool and asks for its first rows."""
         return self.advance(self._store.create(new).id)
+
+    def open(self, spec: PoolSpec, key: str) -> str:
+        """Makes a pool that no caller asked for, once for each key; answers its id."""
+        new_id = IdFactory().new(datetime.now(UTC)).replace("job_", "pool_")
+        new = NewPool(id=new_id, name=spec.name, spec=spec.model_dump(mode="json"), idempotency_key=key)
+        return self.create(new).id
+
+    def known(self, pool_id: str) -> list[KnownLabel]:
+        """The labels that count so far."""
+        record = self._store.get(pool_id)
+        return self._known_labels(record, PoolSpec.model_validate(record.spec))
 
     def lease(self, pool_id: str, labeller: str, size: int) -> Sequence[PoolItem]:
         """Hands rows to a labeller, and has more chosen where few are left."""
@@ -103,7 +116,7 @@ class PoolDesk:
     def _start(self, record: PoolRecord, plan: PoolSpec, step: Query | Train) -> None:
         state = record.state
         labels = self._known_labels(record, plan)
-        tags = {POOL_TAG: record.id, "pool_job": str(state.serial)}
+        tags = {**plan.tags, POOL_TAG: record.id, "pool_job": str(state.serial)}
         try:
             if isinstance(step, Train):
                 job = self._submit("train", train_spec(plan, labels, tags).model_dump(mode="json"))

@@ -134,6 +134,17 @@ class Histogram(WireModel):
     sum: float
 
 
+class MonitorStats(WireModel):
+    """Figures of one monitor."""
+
+    monitor: str
+    alarms: dict[str, int] = {}
+    """By severity, since it was made."""
+    windows: dict[str, int] = {}
+    """Of the newest check: `quiet` and `alarmed`; empty before the first one."""
+    checked_at: datetime | None = None
+
+
 class JobStats(WireModel):
     """For metrics and readiness."""
 
@@ -146,3 +157,4 @@ class JobStats(WireModel):
     """Worker processes that have everything imported."""
     histograms: dict[str, Histogram] = {}
     """Since the dispatcher started: `queue_s` until a job began, `fit_s` of its fit."""
+    monitors: list[MonitorStats] = []

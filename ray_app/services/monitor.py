@@ -208,8 +208,9 @@ class MonitorService:
         batch = read(body, content_type)
         receipt = self._store(target.spec.name).append(stream, batch.table, now)
         return InflowReceipt(
-            accepted=receipt.rows, repeated=receipt.repeated, duplicates=batch.repeated, ignored=list(batch.ignored)
-        )
+            accepted=receipt.rows, repeated=receipt.repeated, duplicates=batch.repeated, ignored=list(batch.ignored),
+            newest=receipt.newest,
+        )  # fmt: skip
 
     def _is_version(self, target: Target) -> Callable[[str], bool]:
         name = target.spec.model.name

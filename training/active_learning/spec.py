@@ -91,6 +91,8 @@ class PoolSpec(SpecModel):
     """A row that was handed to a labeller goes to another one after so long."""
     resources: ResourcesSpec = ResourcesSpec()
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    tags: Annotated[dict[str, str], Field(max_length=20)] = {}
+    """Of each job of the pool."""
 
     @property
     def every(self) -> int:

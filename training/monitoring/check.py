@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from training.monitoring.analyse import Analysis, analyse
+from training.monitoring.compaction import compact
 from training.monitoring.page import render_page
 from training.monitoring.profile import ReferenceProfile
 from training.monitoring.results import CheckResult, MonitorReport
@@ -56,7 +57,7 @@ def read_report(store: StreamStore, version: str) -> MonitorReport | None:
 
 
 def check(watched: Watched, now: datetime, progress: Callable[[float], None] = lambda _: None) -> CheckResult:
-    """Prunes the stream, analyses it and writes the report as JSON and as a page.
+    """Prunes and compacts the stream, analyses it and writes the report as JSON and as a page.
 
     Raises:
         UnavailableError: the storage does not answer.
@@ -64,6 +65,7 @@ def check(watched: Watched, now: datetime, progress: Callable[[float], None] = l
     started, spec, store = time.perf_counter(), watched.spec, watched.store
     if spec.retention_s is not None:
         store.prune(int((now.timestamp() - spec.retention_s) * SECOND_US))
+    compact(store, now)
     key = report_key(spec, watched.version, store.fingerprint(), now)
     read_started = time.perf_counter()
     observed = observe(store, watched.profile.schema, watched.version)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,12 @@ from training.mts_scoring.reading import label
 from training.mts_scoring.times import read_times
 
 ID, TIME, VERSION, WRONG, ACTUAL = "id", "time", "version", "wrong", "actual"
+PREDICTION_FIELDS = (
+    pa.field(ID, pa.string()), pa.field(TIME, pa.timestamp("us")), pa.field(VERSION, pa.string()),
+    pa.field(WRONG, pa.string()),
+)  # fmt: skip
+"""Of predictions, beside features and scores."""
+OUTCOME_FIELDS = (pa.field(ID, pa.string()), pa.field(TIME, pa.timestamp("us")), pa.field(ACTUAL, pa.float64()))
 CLOCK_SKEW = timedelta(minutes=5)
 """How far the clock of a caller may be ahead of ours."""
 MAX_ID_CHARS = 200
@@ -71,13 +77,11 @@ class Receiver:
             **features,
             **self._scores(rows),
         }
-        kinds = {ID: pa.string(), TIME: pa.timestamp("us"), VERSION: pa.string(), WRONG: pa.string()}
-        fields = [pa.field(name, kind) for name, kind in kinds.items()]
-        table = pa.table(columns, schema=pa.schema([*fields, *self.schema.arrow_fields()]))
+        table = pa.table(columns, schema=pa.schema([*PREDICTION_FIELDS, *self.schema.arrow_fields()]))
         return _without_repeats(table, ignored)
 
     def outcomes(self, body: bytes, content_type: str) -> Batch:
-        """Rows with id, actual and, if they like, time (else: now).
+        """Rows with id, actual and, if they like, time (else: today).
 
         Raises:
             BodyError, BatchTooLargeError: the body cannot be read.
@@ -85,7 +89,9 @@ class Receiver:
         """
         rows = read_rows(body, content_type, ())
         if rows.get(TIME) is None:
-            times = pa.array([self.now.replace(tzinfo=None)] * len(rows), type=pa.timestamp("us"))
+            # the day and not the moment: the same batch, sent again, is then the same file
+            day = self.now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+            times = pa.array([day] * len(rows), type=pa.timestamp("us"))
         else:
             times = self._times(rows)
         table = pa.table({ID: _ids(rows), TIME: times, ACTUAL: self._actual(rows)})

@@ -25,6 +25,8 @@ MIN_AUC = 0.53
 """Below it a window that can be told from the reference is not worth an alarm."""
 VARIANCE_KEPT = 0.65
 """By the components of the PCA; as NannyML does."""
+MIN_CHANCE = 1e-3
+"""A smaller chance of belonging to the window says no more than this."""
 MIN_EXCESS = 0.02
 """Of the mean reconstruction error over the reference's."""
 
@@ -60,6 +62,25 @@ class MultivariateReference:
         pca = PCA(n_components=share, random_state=0).fit(matrix[half])
         return pca, _errors(pca, matrix[~half])
 
+    def density_ratio(self, rows: Rows) -> FloatArray:
+        """How much rarer rows like each are in the window than they were: density of the reference over that of the
+        window, [n]; all 1 where there are no features to compare.
+
+        By a classifier of rows that it was not fitted on, both sides weighing the same.
+        """
+        if not self._features:
+            return np.ones(len(rows))
+        sides = [self._trees.transform(frame) for frame in (self._sample, rows.frame())]
+        matrix = np.concatenate(sides)
+        side = np.concatenate([np.full(len(part), float(number)) for number, part in enumerate(sides)])
+        weight = np.concatenate([np.full(len(part), 1 / len(part)) for part in sides]) * len(side) / 2
+        half, chance = np.random.default_rng(4).permutation(len(side)) % 2 == 0, np.empty(len(side))
+        for inside in (half, ~half):
+            model = _trees().fit(matrix[inside], side[inside], sample_weight=weight[inside])
+            chance[~inside] = model.predict_proba(matrix[~inside])[:, 1]
+        of_window = chance[len(self._sample) :].clip(MIN_CHANCE, 1)
+        return np.asarray((1 - of_window) / of_window, dtype=np.float64)
+
     def compare(self, rows: Rows, alpha: float) -> list[MultivariateRow]:
         """Both methods on a window, each at half of `alpha`; none where there are no features to compare."""
         if not self._features or len(self.rows) < 50:
@@ -79,8 +100,7 @@ class MultivariateReference:
         half = np.random.default_rng(4).permutation(len(side)) % 2 == 0
         areas = []
         for inside in (half, ~half):
-            model = HistGradientBoostingClassifier(max_iter=25, max_leaf_nodes=8, learning_rate=0.2, random_state=0)
-            model.fit(matrix[inside], side[inside])
+            model = _trees().fit(matrix[inside], side[inside])
             areas.append(roc_auc_score(side[~inside], model.predict_proba(matrix[~inside])[:, 1]))
         first, second = len(self._sample) / 2, len(window) / 2
         sd = np.sqrt((first + second + 1) / (12 * first * second))
@@ -99,6 +119,10 @@ class MultivariateReference:
         threshold = reference + max(MIN_EXCESS * reference, float(norm.isf(alpha / 2)) * sd)
         return MultivariateRow(method="pca_reconstruction", value=value, reference=reference, threshold=threshold,
                                p_value=float(2 * norm.sf(abs(z))), drifted=value > threshold)  # fmt: skip
+
+
+def _trees() -> HistGradientBoostingClassifier:
+    return HistGradientBoostingClassifier(max_iter=25, max_leaf_nodes=8, learning_rate=0.2, random_state=0)
 
 
 def _errors(pca: PCA, matrix: FloatArray) -> FloatArray:

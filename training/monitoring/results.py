@@ -198,3 +198,5 @@ class InflowReceipt(ResultModel):
     """Rows that the batch itself held twice."""
     ignored: list[str]
     """Columns that the model does not read."""
+    newest: datetime
+    """The newest time of its rows."""

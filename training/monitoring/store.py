@@ -51,6 +51,7 @@ class StoredBatch:
     last_us: int
     rows: int
     content: str
+    modified: datetime
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Receipt:
 
     rows: int
     repeated: bool
+    newest: datetime
 
 
 @dataclass(frozen=True)
@@ -97,38 +99,68 @@ class StreamStore:
             table: pyarrow.Table of at least one row, with a `time`.
             received: kept with each row: where two rows have one id, the one received first counts.
         """
-        bounds = pc.min_max(table[TIME].cast(pa.int64()))
-        first, last = bounds["min"].as_py(), bounds["max"].as_py()
-        day = datetime.fromtimestamp(first / 1e6, UTC).strftime("%Y-%m-%d")
-        path = f"{stream}/{day}/{first}_{last}_{table.num_rows}_{_content(table)}.parquet"
+        path = self._path(stream, table)
+        newest = datetime.fromtimestamp(_bounds(table)[1] / 1e6, UTC)
         if self._exists(path):
-            return Receipt(table.num_rows, repeated=True)
+            return Receipt(table.num_rows, repeated=True, newest=newest)
         stamp = pa.array([received.astimezone(UTC).replace(tzinfo=None)] * table.num_rows, pa.timestamp("us"))
+        self._put(path, table.append_column(RECEIVED, stamp))
+        return Receipt(table.num_rows, repeated=False, newest=newest)
+
+    def put(self, stream: Stream, table: Any) -> str:
+        """Keeps rows that have their `received` already; answers their path below the monitor's folder."""
+        path = self._path(stream, table)
+        if not self._exists(path):
+            self._put(path, table)
+        return path
+
+    def _path(self, stream: Stream, table: Any) -> str:
+        first, last = _bounds(table)
+        day = datetime.fromtimestamp(first / 1e6, UTC).strftime("%Y-%m-%d")
+        return f"{stream}/{day}/{first}_{last}_{table.num_rows}_{_content(table)}.parquet"
+
+    def _put(self, path: str, table: Any) -> None:
         sink = io.BytesIO()
         texts = [field.name for field in table.schema if pa.types.is_string(field.type) and field.name != "id"]
-        pq.write_table(table.append_column(RECEIVED, stamp), sink, use_dictionary=[*texts, RECEIVED])
+        pq.write_table(table, sink, use_dictionary=[*texts, RECEIVED])
         self.write(path, sink.getvalue())
-        return Receipt(table.num_rows, repeated=False)
 
     def batches(self, stream: Stream, start_us: int | None = None, end_us: int | None = None) -> list[StoredBatch]:
         """The files that may hold rows with start <= time < end, in the order of time."""
         found = []
-        for path in self._listed(stream):
-            match = _NAME.fullmatch(path.rpartition("/")[2])
+        for info in self._listed(stream):
+            match = _NAME.fullmatch(info.base_name)
             if match is None:
                 continue
-            batch = StoredBatch(path, int(match[1]), int(match[2]), int(match[3]), match[4])
-            if (end_us is None or batch.first_us < end_us) and (start_us is None or batch.last_us >= start_us):
-                found.append(batch)
+            first_us, last_us, rows = (int(match[number]) for number in (1, 2, 3))
+            if (end_us is None or first_us < end_us) and (start_us is None or last_us >= start_us):
+                found.append(StoredBatch(info.path, first_us, last_us, rows, match[4], info.mtime))
         return sorted(found, key=lambda batch: (batch.first_us, batch.content))
 
-    def read(self, batches: Sequence[StoredBatch], columns: Sequence[str]) -> Any:
-        """pyarrow.Table of some columns of some files, in their order, with `received`."""
+    def read(self, batches: Sequence[StoredBatch], fields: Sequence[Any]) -> Any:
+        """pyarrow.Table of some columns of some files, in their order, with `received`.
+
+        Args:
+            batches: of the files.
+            fields: pyarrow fields; a file that has no such column, or another type in it, gives null: it holds rows of
+                a version with other features.
+        """
+        schema = pa.schema([*fields, pa.field(RECEIVED, pa.timestamp("us"))])
         with self._answering("reading"):
             filesystem, _ = self._place
-            wanted = [*columns, RECEIVED]
-            tables = [pq.read_table(batch.path, columns=wanted, filesystem=filesystem) for batch in batches]
-        return pa.concat_tables(tables) if tables else None
+            found = []
+            for batch in batches:
+                with filesystem.open_input_file(batch.path) as source:
+                    # a name with a dot is taken for a path into a column: the file itself says which columns it has
+                    file = pq.ParquetFile(source)
+                    names = [name for name in schema.names if name in file.schema_arrow.names]
+                    found.append(_fitted(file.read(columns=names), schema))
+        return pa.concat_tables(found) if found else None
+
+    def read_whole(self, batch: StoredBatch) -> Any:
+        """All columns of a file."""
+        with self._answering("reading"):
+            return pq.read_table(batch.path, filesystem=self._place[0])
 
     def fingerprint(self) -> str:
         """Changes with each batch that is added or removed."""
@@ -146,10 +178,19 @@ class StreamStore:
             for batch in self.batches(stream)
             if batch.last_us < before_us
         ]
+        return self.delete(old)
+
+    def delete(self, paths: Sequence[str]) -> int:
+        """Deletes files as `batches` names them; says how many were still there."""
+        gone = 0
         with self._answering("deleting"):
-            for path in old:
-                self._place[0].delete_file(path)
-        return len(old)
+            for path in paths:
+                try:
+                    self._place[0].delete_file(path)
+                except FileNotFoundError:
+                    continue  # another check was faster
+                gone += 1
+        return gone
 
     def write(self, path: str, body: bytes) -> None:
         """A file below the monitor's folder, whole or not at all."""
@@ -192,11 +233,11 @@ class StreamStore:
         with self._answering("looking"):
             return bool(filesystem.get_file_info(f"{folder}/{path}").type == fs.FileType.File)
 
-    def _listed(self, stream: Stream) -> list[str]:
+    def _listed(self, stream: Stream) -> list[Any]:
         filesystem, folder = self._place
         selector = fs.FileSelector(f"{folder}/{stream}", recursive=True, allow_not_found=True)
         with self._answering("listing"):
-            return [info.path for info in filesystem.get_file_info(selector) if info.type == fs.FileType.File]
+            return [info for info in filesystem.get_file_info(selector) if info.type == fs.FileType.File]
 
     @contextmanager
     def _answering(self, action: str) -> Iterator[None]:
@@ -208,6 +249,23 @@ class StreamStore:
                 f"{action} the stream of monitor {self.name} failed: {reason}",
                 hint="check that the artifact folder can be reached and has room",
             ) from error
+
+
+def _bounds(table: Any) -> tuple[int, int]:
+    """First and last time in microseconds."""
+    bounds = pc.min_max(table[TIME].cast(pa.int64()))
+    return int(bounds["min"].as_py()), int(bounds["max"].as_py())
+
+
+def _fitted(table: Any, schema: Any) -> Any:
+    """The table with the columns of the schema; null where it has none that fits."""
+    if table.schema.equals(schema):
+        return table
+    there = {field.name for field in table.schema if field.type == schema.field(field.name).type}
+    columns = [
+        table[field.name] if field.name in there else pa.nulls(table.num_rows, field.type) for field in schema
+    ]  # fmt: skip
+    return pa.table(columns, schema=schema)
 
 
 def _content(table: Any) -> str:

@@ -12,7 +12,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from training.monitoring.inflow import ACTUAL, ID, TIME, VERSION, WRONG
+from training.errors import UnavailableError
+from training.monitoring.inflow import ACTUAL, ID, OUTCOME_FIELDS, PREDICTION_FIELDS, TIME, VERSION
 from training.monitoring.profile import scores_of
 from training.monitoring.schema import FEATURE, MonitoredSchema
 from training.monitoring.store import RECEIVED, StoredBatch, StreamStore
@@ -22,6 +23,8 @@ FloatArray = npt.NDArray[np.float64]
 
 MAX_ROWS_READ = 3_000_000
 """Predictions that one report reads, the newest ones."""
+READS = 2
+"""Further ones, where a file has gone between the listing and the reading."""
 LATE_US = 24 * 3600 * 1_000_000
 """A prediction that came in more than a day after its time is counted as late."""
 
@@ -101,14 +104,24 @@ def observe(store: StreamStore, schema: MonitoredSchema, version: str) -> Observ
     Raises:
         UnavailableError: the storage does not answer.
     """
+    for _ in range(READS):
+        try:
+            return _observe(store, schema, version)
+        except UnavailableError as error:
+            if not isinstance(error.__cause__, FileNotFoundError):
+                raise
+            # another check has joined small files after they were listed: the rows are in another file
+    return _observe(store, schema, version)
+
+
+def _observe(store: StreamStore, schema: MonitoredSchema, version: str) -> Observed:
     batches, unread = _newest(store.batches("predictions"), MAX_ROWS_READ)
     if not batches:
         empty = np.empty(0, dtype=np.int64)
         outcomes = sum(batch.rows for batch in store.batches("outcomes"))
         return Observed(schema, None, empty, empty, np.empty(0), Inflow(outcomes=outcomes, unmatched=outcomes))
-    fields = [ID, TIME, VERSION, WRONG, *schema.feature_columns, *schema.score_columns]
-    table = store.read(batches, fields)
-    outcomes = store.read(store.batches("outcomes"), [ID, TIME, ACTUAL])
+    table = store.read(batches, [*PREDICTION_FIELDS, *schema.arrow_fields()])
+    outcomes = store.read(store.batches("outcomes"), OUTCOME_FIELDS)
     keys, outcome_keys = _keys(table, outcomes)
     kept = _first_received(keys, table, [TIME, *schema.score_columns])
     actual, outcome_facts = _joined(kept.rows, keys, outcomes, outcome_keys)
@@ -158,20 +171,22 @@ def _keys(table: Any, outcomes: Any) -> tuple[IntArray, IntArray]:
 def _first_received(keys: IntArray, table: Any, compared: Sequence[str]) -> _Kept:
     """The row of each id that was received first; rows with other values in the compared columns are conflicts."""
     received = table[RECEIVED].cast(pa.int64()).to_numpy()
-    order = np.argsort(received, kind="stable")
-    _, first, inverse = np.unique(keys[order], return_index=True, return_inverse=True)
-    rows = order[first]
+    order = np.lexsort((received, keys))
+    key, moment = keys[order], received[order]
+    first = np.append(True, key[1:] != key[:-1])
+    rows = np.asarray(order[first], dtype=np.int64)
     if len(rows) == len(keys):
-        return _Kept(np.asarray(rows, dtype=np.int64))
-    again = np.flatnonzero(first[inverse] != np.arange(len(keys)))
-    later, earlier = order[again], rows[inverse[again]]
+        return _Kept(rows)
+    # received at the same time, it is the same row: in a small file and in the one that is to take its place
+    again = np.flatnonzero(~first & np.append(True, moment[1:] != moment[:-1]))
+    later, earlier = order[again], rows[np.cumsum(first)[again] - 1]
     differs = np.zeros(len(again), dtype=np.bool_)
     for name in compared:
         column = table[name]
         values = (column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column).to_numpy()
         differs |= values[later] != values[earlier]
     ids = table[ID].take(pa.array(later[differs][:5])).to_pylist()
-    return _Kept(np.asarray(rows, dtype=np.int64), len(again), int(differs.sum()), tuple(ids))
+    return _Kept(rows, len(again), int(differs.sum()), tuple(ids))
 
 
 def _joined(rows: IntArray, keys: IntArray, outcomes: Any, outcome_keys: IntArray) -> tuple[FloatArray, dict[str, int]]:

@@ -13,6 +13,8 @@ from training.pipeline.report import report_of, version_files
 from training.registry import gate
 from training.result import GateVerdict, VersionReference
 
+CAUSES = ("monitor", "alarm", "pool")
+"""Tags of a job that say why it was: they become lineage of the version."""
 SAMPLE_ROWS = 5
 """Raw rows kept with the version as its input example."""
 
@@ -37,6 +39,7 @@ def register(
             "data_sha256": checked.dataset.sha256,
             "data_uri": checked.dataset.uri,
             "data_snapshot": checked.dataset.snapshot,
+            **{name: job.spec.tags[name] for name in CAUSES if name in job.spec.tags},
         },
         row_hashes=checked.hashes[fitted_on],
         verdict=verdict,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Request, Response
 
@@ -18,6 +19,7 @@ from ray_app.jobs.model import Job
 from ray_app.jobs.monitors.model import AlarmPage, Monitor, MonitorPage
 from ray_app.services.assembly import Services
 from training.monitoring.bodies import BODY_TYPES
+from training.monitoring.page import CSP
 from training.monitoring.results import InflowReceipt, MonitorReport
 from training.monitoring.spec import MonitorSpec
 from training.monitoring.store import Stream
@@ -27,6 +29,16 @@ INFLOW_PATH = rf"{API}/monitors/[^/]+/(predictions|outcomes)"
 """Addresses that take large bodies."""
 Accept = Annotated[str, Header(description="text/html for the page, else JSON.")]
 BATCH_ERRORS = (400, 404, 413, 415, 422, 429)
+
+
+def _inflow(example: dict[str, Any]) -> dict[str, Any]:
+    """What the addresses of both streams have in common."""
+    return {
+        "dependencies": [Depends(TRAINER)],
+        "response_model": None,
+        "responses": documented(InflowReceipt, *BATCH_ERRORS),
+        "openapi_extra": inflow_body(example),
+    }
 
 
 @router.post(
@@ -81,25 +93,13 @@ async def delete_monitor(name: str, services: Use) -> Response:
     return Response(status_code=204)
 
 
-@router.post(
-    "/{name}/predictions",
-    dependencies=[Depends(TRAINER)],
-    response_model=None,
-    responses=documented(InflowReceipt, *BATCH_ERRORS),
-    openapi_extra=inflow_body(PREDICTIONS_EXAMPLE),
-)
+@router.post("/{name}/predictions", **_inflow(PREDICTIONS_EXAMPLE))
 async def post_predictions(name: str, request: Request, services: Use) -> Response:
     """Keeps up to 100,000 predictions; the same batch again, or a row again, changes nothing."""
     return await _receive(name, "predictions", request, services)
 
 
-@router.post(
-    "/{name}/outcomes",
-    dependencies=[Depends(TRAINER)],
-    response_model=None,
-    responses=documented(InflowReceipt, *BATCH_ERRORS),
-    openapi_extra=inflow_body(OUTCOMES_EXAMPLE),
-)
+@router.post("/{name}/outcomes", **_inflow(OUTCOMES_EXAMPLE))
 async def post_outcomes(name: str, request: Request, services: Use) -> Response:
     """Keeps up to 100,000 outcomes, which may come before their predictions or weeks later."""
     return await _receive(name, "outcomes", request, services)
@@ -125,7 +125,8 @@ async def get_report(
     if report is None:
         raise AssertionError("a report or the job that makes it")
     if "text/html" in accept:
-        return Response(await services.monitors.page_of_report(report), media_type="text/html; charset=utf-8")
+        page = await services.monitors.page_of_report(report)
+        return Response(page, headers={"Content-Security-Policy": CSP}, media_type="text/html; charset=utf-8")
     return json_response(report)
 
 
@@ -142,4 +143,8 @@ async def _receive(name: str, stream: Stream, request: Request, services: Servic
     if kind not in BODY_TYPES:
         raise UnsupportedMediaError(f"the content type {kind!r} is not one of {', '.join(BODY_TYPES)}")
     with services.monitors.place_for_a_body():
-        return json_response(await services.monitors.receive(name, stream, await request.body(), kind))
+        receipt = await services.monitors.receive(name, stream, await request.body(), kind)
+    if not receipt.repeated:
+        lag_s = (datetime.now(UTC) - receipt.newest).total_seconds()
+        request.app.state.metrics.received(name, stream, receipt.accepted, lag_s)
+    return json_response(receipt)

@@ -65,6 +65,10 @@ class MonitorAction(WireModel):
     """The job that does it."""
     train_job_id: str | None = None
     """The training that came of it, and through it the version."""
+    pool_id: str | None = None
+    """The pool that it opened."""
+    confirmation: dict[str, Any] | None = None
+    """What the pool's labels say so far: `labels`, `expected_loss`, `observed_loss`, `p_value`, `concept_drift`."""
 
 
 class AlarmPage(WireModel):

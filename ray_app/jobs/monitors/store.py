@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, select, update
 
 from ray_app.jobs.database import Database
 from ray_app.jobs.ids import IdFactory
@@ -116,6 +116,19 @@ class MonitorStore:
 
         return self._database.read(work)
 
+    def alarm_counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Alarms by monitor and severity; a monitor without any is there too."""
+        severities = monitor_alarms.c.severity
+
+        def work(connection: Connection) -> Mapping[str, Mapping[str, int]]:
+            found: dict[str, dict[str, int]] = {name: {} for name in connection.scalars(select(monitors.c.name))}
+            query = select(monitor_alarms.c.monitor, severities, func.count())
+            for name, severity, count in connection.execute(query.group_by(monitor_alarms.c.monitor, severities)):
+                found[name][severity] = count
+            return found
+
+        return self._database.read(work)
+
     # what the dispatcher works with
 
     def due(self, moment: datetime) -> tuple[Sequence[Monitor], datetime | None]:
@@ -163,6 +176,15 @@ class MonitorStore:
 
         return self._database.write(work, repeatable=True)
 
+    def alarm(self, alarm_id: str) -> Alarm:
+        """An alarm that is known to be there."""
+
+        def work(connection: Connection) -> Alarm:
+            query = select(monitor_alarms).where(monitor_alarms.c.id == alarm_id)
+            return Alarm.model_validate(dict(connection.execute(query).mappings().one()))
+
+        return self._database.read(work)
+
     def action_of(self, alarm_id: str, action: str) -> MonitorAction | None:
         """What was decided about an alarm before."""
 
@@ -201,11 +223,19 @@ class MonitorStore:
 
     def note_training(self, job_id: str, train_job_id: str) -> None:
         """Keeps which training came of the action that a job did."""
-        where = monitor_actions.c.job_id == job_id
+        self._note(monitor_actions.c.job_id == job_id, train_job_id=train_job_id)
+
+    def note_pool(self, job_id: str, pool_id: str) -> None:
+        """Keeps which pool the action that a job did has opened."""
+        self._note(monitor_actions.c.job_id == job_id, pool_id=pool_id)
+
+    def note_confirmation(self, pool_id: str, confirmation: Mapping[str, Any]) -> None:
+        """Keeps what the labels of a pool say of the alarm that opened it."""
+        self._note(monitor_actions.c.pool_id == pool_id, confirmation=dict(confirmation))
+
+    def _note(self, where: ColumnElement[bool], **values: Any) -> None:
         self._database.write(
-            lambda connection: connection.execute(
-                update(monitor_actions).where(where).values(train_job_id=train_job_id)
-            ),
+            lambda connection: connection.execute(update(monitor_actions).where(where).values(values)),
             repeatable=True,
         )
 

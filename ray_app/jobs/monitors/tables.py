@@ -53,5 +53,7 @@ monitor_actions = Table(
     Column("created_at", UtcDateTime, nullable=False),
     Column("job_id", _Id),
     Column("train_job_id", _Id),
+    Column("pool_id", _Id),
+    Column("confirmation", _Json),
     Index(None, "monitor", "action", "created_at"),
 )

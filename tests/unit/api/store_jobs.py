@@ -32,6 +32,7 @@ class StoreJobs:
         self.logs: dict[str, bytes] = {}
         self.away: TrainingError | None = None
         self.on_submit: Callable[[Job], None] = lambda job: None
+        self.on_over: Callable[[Job], None] = lambda job: None
         self.open_waits = 0
         self.webhooks = WebhookList(None)
 
@@ -97,7 +98,7 @@ class StoreJobs:
 
     async def _pool(self, method: PoolMethod, *arguments: Any, **options: Any) -> Any:
         """As the dispatcher does it."""
-        target = PoolDesk(self.store.pools, self._make, self.store.get) if method in CHANGES else self.store.pools
+        target = self.pool_desk() if method in CHANGES else self.store.pools
         return await self._call(lambda: getattr(target, method)(*arguments, **options))
 
     def _make(self, kind: JobKind, spec: dict[str, Any]) -> Job:
@@ -105,7 +106,13 @@ class StoreJobs:
 
     def over(self, job_id: str) -> None:
         """What the dispatcher hears when a job has ended."""
-        PoolDesk(self.store.pools, self._make, self.store.get).job_over(self.store.get(job_id))
+        job = self.store.get(job_id)
+        self.pool_desk().job_over(job)
+        self.on_over(job)
+
+    def pool_desk(self) -> PoolDesk:
+        """As the dispatcher makes it."""
+        return PoolDesk(self.store.pools, self._make, self.store.get)
 
     async def _call(self, read: Callable[[], Any]) -> Any:
         if self.away is not None:
@@ -135,7 +142,10 @@ class StoreMonitors:
                 jobs.on_submit(job)
             return job, new
 
-        self.desk = MonitorDesk(jobs.store.monitors, submit, jobs.store.list, lambda: datetime.now(UTC))
+        self.desk = MonitorDesk(
+            jobs.store.monitors, submit, jobs.store.list, lambda: datetime.now(UTC), jobs.pool_desk()
+        )
+        jobs.on_over = self.desk.job_over
 
     async def put(self, spec: dict[str, Any], *, replace: bool) -> tuple[Monitor, bool]:
         return await asyncio.to_thread(lambda: self.desk.put(spec, replace=replace))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from ray_app.dispatcher.capacity import Demand
 from ray_app.dispatcher.messages import Assignment, Place
@@ -18,6 +19,7 @@ from ray_app.dispatcher.monitor_runner import MonitorRunner
 from ray_app.jobs.model import Job, JobError
 from ray_app.services.assembly import workplace_of
 from tests.unit.api.conftest import Api
+from tests.unit.api.pools import Pooled
 from training.errors import TrainingError
 from training.events import SilentObserver
 from training.monitoring import bodies
@@ -66,6 +68,7 @@ class Service:
     def __init__(self, api: Api, model: str, name: str) -> None:
         self.api, self.model, self.name = api, model, name
         self.sent = 0
+        self.truth: dict[str, str] = {}
         self.place = Place.of(api.settings)
         self.registry = workplace_of(api.settings).registry
         self.scorer = self.registry.load(self.registry.version(model, "2"))
@@ -120,6 +123,7 @@ class Service:
                 {"id": f"{self.name}-{self.sent}", "time": at.isoformat(), "features": row, "scores": float(score)}
             )
             outcomes.append({"id": f"{self.name}-{self.sent}", "actual": actual})
+            self.truth[f"{self.name}-{self.sent}"] = actual
             self.sent += 1
         answer = self.post("predictions", lines)
         if labels:
@@ -129,6 +133,10 @@ class Service:
     def post(self, stream: str, rows: list[dict[str, Any]]) -> Any:
         body = "\n".join(json.dumps(row) for row in rows)
         return self.api.post(f"{self.path}/{stream}", content=body, headers=NDJSON)
+
+    def actions(self) -> list[dict[str, Any]]:
+        """What was done about alarms, newest first."""
+        return list(self.api.get(f"{self.path}/alarms").json()["actions"])
 
     def report(self) -> dict[str, Any]:
         answer = self.api.get(f"{self.path}/report")
@@ -144,8 +152,9 @@ def service(api: Api, model_name: str, request: pytest.FixtureRequest, tmp_path:
 
 def test_from_predictions_to_a_report(service: Service) -> None:
     assert service.create(slices=["color"]).status_code == 201
+    newest = (START + timedelta(minutes=999)).isoformat().replace("+00:00", "Z")
     assert service.predict(1000, labels=True).json() == {
-        "accepted": 1000, "repeated": False, "duplicates": 0, "ignored": [],
+        "accepted": 1000, "repeated": False, "duplicates": 0, "ignored": [], "newest": newest,
     }  # fmt: skip
     service.predict(500, seed=8, shift=1.5)
 
@@ -162,6 +171,23 @@ def test_from_predictions_to_a_report(service: Service) -> None:
     assert drifted["attribution"][0]["feature"] == "income"
     assert {row["value"] for row in quiet["slices"]} == {"red", "green"}
     assert "can't see concept drift" in report["notes"][0]
+
+
+def test_the_inflow_is_counted_once(service: Service) -> None:
+    service.create()
+    for _ in range(2):
+        service.sent = 0
+        service.predict(60, labels=True)
+    service.post("predictions", [{"id": "x"}])
+    found = {
+        (sample.name, sample.labels["stream"]): sample.value
+        for family in text_string_to_metric_families(service.api.get("/metrics").text)
+        for sample in family.samples
+        if sample.labels.get("monitor") == service.name
+    }
+    assert found["mts_monitor_rows_total", "predictions"] == found["mts_monitor_rows_total", "outcomes"] == 60
+    assert found["mts_monitor_lag_seconds_count", "predictions"] == 1
+    assert 2 * 86_400 < found["mts_monitor_lag_seconds_sum", "predictions"] < 4 * 86_400
 
 
 def test_the_report_is_a_page_too_and_is_made_once(service: Service) -> None:
@@ -230,14 +256,64 @@ def workplace_with_stream(service: Service) -> Any:
     return _workplace(service.place)
 
 
-def test_rows_worth_a_label_are_written_where_a_pool_can_read_them(service: Service) -> None:
+@pytest.fixture
+def opened(service: Service) -> Pooled:
+    """The pool that the alarm of a drifted stream has opened; its first rows are chosen."""
     service.create(policy={"actions": ["label"], "min_severity": "warning"})
-    service.predict(500, shift=2.0)
+    service.predict(500, shift=0.8)
     service.report()
-    [action] = service.api.get(f"{service.path}/alarms").json()["actions"]
+    [action] = service.actions()
+    assert action["pool_id"] is not None
+    pool = Pooled(service.api, action["pool_id"])
+    pool.run_jobs()
+    return pool
+
+
+def test_an_alarm_opens_a_pool_of_the_rows_whose_estimated_loss_has_grown(service: Service, opened: Pooled) -> None:
+    [action] = service.actions()
+    pool = opened.get()
+    assert pool["name"] == "watched.relabelled"
+    assert pool["spec"]["tags"] == {"monitor": service.name, "alarm": action["alarm_id"]}
+    assert (pool["spec"]["data"]["classes"], pool["spec"]["data"]["positive_class"]) == (["no", "yes"], "yes")
+    assert 50 <= pool["rows"] < 500
+    chosen = opened.query(size=100)
+    incomes = [item["cells"]["income"] for item in chosen]
+    # the stream has moved to the right; it has the more rows, and is the less sure, the nearer to its new middle
+    assert np.mean(incomes) > 0.3
+    assert {item["id"].rpartition("-")[0] for item in chosen} == {service.name}
+    service.report()
+    assert len(service.api.get("/api/v1/active-learning/pools").json()["items"]) == 1
+
+
+@pytest.mark.parametrize("concept", ["kept", "turned round"])
+def test_labels_of_the_pool_tell_concept_drift_from_drift_of_the_inputs(
+    service: Service, opened: Pooled, concept: str
+) -> None:
+    other = {"yes": "no", "no": "yes"}
+    while opened.get()["model"] is None:
+        items = opened.query(size=50)
+        truth = {item["id"]: service.truth[item["id"]] for item in items}
+        said = truth if concept == "kept" else {name: other[label] for name, label in truth.items()}
+        assert opened.label([{"id": name, "label": label} for name, label in said.items()]).status_code == 200
+        opened.run_jobs()
+    [action] = service.actions()
+    found = action["confirmation"]
+    assert found["labels"] >= 100
+    assert found["concept_drift"] is (concept == "turned round")
+    assert (found["observed_loss"] > found["expected_loss"] + 0.2) is (concept == "turned round")
+    version = service.api.get("/api/v1/models/watched.relabelled").json()["versions"][0]["version"]
+    lineage = service.api.get(f"/api/v1/models/watched.relabelled/versions/{version}").json()["lineage"]
+    assert (lineage["alarm"], lineage["pool"]) == (action["alarm_id"], opened.id)
+
+
+def test_a_window_whose_outcomes_are_known_opens_no_pool(service: Service) -> None:
+    service.create(policy={"actions": ["label"], "min_severity": "warning"})
+    service.predict(500, shift=2.0, labels=True)
+    service.report()
+    [action] = service.actions()
+    assert action["pool_id"] is None
     result = service.api.get(f"/api/v1/jobs/{action['job_id']}").json()["result"]
-    assert result["rows"] == 500
-    assert result["id_column"] == "prediction_id"
+    assert "50 are needed" in result["reason"]
 
 
 @pytest.mark.parametrize(

@@ -147,4 +147,7 @@ def test_the_board_asks_for_metrics_that_there_are() -> None:
     exported = set(re.findall(r'"(mts_[a-z_]+)"', (ROOT / "ray_app" / "dispatcher" / "metrics.py").read_text()))
     ours = {re.sub(r"_(total|bucket)$", "", name) for name in re.findall(r"ray_(mts_[a-z_]+)", asked)}
     assert ours == exported
+    scraped = {re.sub(r"_(total|bucket)$", "", name) for name in re.findall(r"(?<!ray_)\b(mts_[a-z_]+)", asked)}
+    known = set(re.findall(r'"(mts_[a-z_]+)"', (ROOT / "ray_app" / "api" / "telemetry.py").read_text()))
+    assert {name for name in known if name.startswith("mts_monitor")} < scraped <= known
     assert len({panel["id"] for panel in board["panels"]}) == len(board["panels"])

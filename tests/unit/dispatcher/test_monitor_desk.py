@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from ray_app.dispatcher.monitor_desk import MonitorDesk
+from ray_app.dispatcher.pool_desk import PoolDesk
 from ray_app.jobs.model import Job
 from ray_app.jobs.store import JobStore
 
@@ -22,7 +23,8 @@ class World:
         self.desk = self.new_desk()
 
     def new_desk(self) -> MonitorDesk:
-        return MonitorDesk(self.store.monitors, self.submit, self.store.list, lambda: self.now)
+        pools = PoolDesk(self.store.pools, lambda kind, spec: self.submit(kind, spec, None)[0], self.store.get)
+        return MonitorDesk(self.store.monitors, self.submit, self.store.list, lambda: self.now, pools)
 
     def submit(self, kind: Any, spec: dict[str, Any], key: str | None) -> tuple[Job, bool]:
         return self.store.create(kind, spec["name"], spec, tags=spec.get("tags"), idempotency_key=key)
@@ -57,7 +59,7 @@ def checked(*severities: str) -> dict[str, Any]:
          "threshold": 0.1, "window_start": "2026-01-01T00:00:00+00:00", "window_end": "2026-01-02T00:00:00+00:00"}
         for number, severity in enumerate(severities)
     ]  # fmt: skip
-    return {"monitor": "loans", "model": {"name": "loans", "version": "3"}, "alarms": alarms}
+    return {"monitor": "loans", "model": {"name": "loans", "version": "3"}, "windows": 3, "alarms": alarms}
 
 
 def test_a_schedule_starts_a_job_when_it_is_due_and_once(world: World) -> None:
@@ -110,6 +112,21 @@ def test_a_check_that_ended_while_nobody_listened_is_settled_and_once(world: Wor
     ]  # fmt: skip
     assert len(world.jobs("notify")) == len(world.jobs("rollback")) == 1
     assert world.jobs("rollback")[0].spec["alarm"]["id"] == page.items[0].id
+
+
+def test_figures_of_monitors_outlive_the_dispatcher(world: World) -> None:
+    world.desk.put(spec(schedule={"report": "5 * * * *"}), replace=False)
+    world.desk.put({"name": "new", "model": {"name": "loans"}}, replace=False)
+    world.now += timedelta(minutes=5)
+    world.desk.step()
+    world.desk.job_over(world.done(world.jobs("check")[0], checked("warning", "critical", "critical")))
+    before = world.desk.stats()
+    again = world.new_desk()
+    again.reconcile()
+    assert again.stats() == before
+    assert [(found.monitor, found.alarms, found.windows) for found in before] == [
+        ("loans", {"warning": 1, "critical": 2}, {"quiet": 2, "alarmed": 1}), ("new", {}, {}),
+    ]  # fmt: skip
 
 
 def test_the_same_finding_is_no_second_alarm(world: World) -> None:
