@@ -3,10 +3,10 @@
 from training.data.access import DataAccess
 from training.data.folds import Fold, FoldPlan, make_folds, nested_splits
 from training.data.labels import class_label
-from training.data.loading import load, size_bytes
+from training.data.loading import batches, load, size_bytes
 from training.data.roles import require_columns
 from training.data.row_hashes import row_hashes
-from training.data.rows import evaluation_rows, make_rows
+from training.data.rows import evaluation_rows, labelled_piece, make_rows, unified_frame
 from training.data.schema import infer_schema, labelled_rows
 from training.data.snapshots import SnapshotStore
 from training.data.split_checks import check_split
@@ -15,7 +15,8 @@ from training.data.table import Column, Dataset, Rows, Split, TableSchema
 from training.data.target import encode_target
 
 __all__ = [
-    "Column", "DataAccess", "Dataset", "Fold", "FoldPlan", "Rows", "SnapshotStore", "Split", "TableSchema",
-    "check_split", "class_label", "encode_target", "evaluation_rows", "infer_schema", "labelled_rows", "load",
-    "make_folds", "make_rows", "nested_splits", "require_columns", "row_hashes", "size_bytes", "split_rows",
+    "Column", "DataAccess", "Dataset", "Fold", "FoldPlan", "Rows", "SnapshotStore", "Split", "TableSchema", "batches",
+    "check_split", "class_label", "encode_target", "evaluation_rows", "infer_schema", "labelled_piece",
+    "labelled_rows", "load", "make_folds", "make_rows", "nested_splits", "require_columns", "row_hashes", "size_bytes",
+    "split_rows", "unified_frame",
 ]  # fmt: skip

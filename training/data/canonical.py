@@ -24,8 +24,13 @@ _ISO_TIME = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2
 _ZONE = r"\d{2}:\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
 
 
-def canonical(table: Any, field: str) -> Any:
+def canonical(table: Any, field: str, *, whole: bool = True) -> Any:
     """The pyarrow.Table with the types above, without metadata; columns without a name become "Unnamed: POSITION".
+
+    Args:
+        table: as it was read.
+        field: where the spec names it, for messages.
+        whole: False for a piece of a table; its text stays text, for other pieces may hold what is no time.
 
     Raises:
         DataError: too many columns, or a column whose values are no scalars; names the column.
@@ -37,8 +42,16 @@ def canonical(table: Any, field: str) -> Any:
     twins = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
     if twins:
         raise DataError.at(field, min(twins), f"more than one column named {min(twins)!r}", hint="Rename one of them.")
-    columns = [_column(column, name, field) for name, column in zip(names, table.columns, strict=True)]
+    columns = [
+        column if not whole and _is_text(column.type) and column.null_count < len(column) else
+        _column(column, name, field)
+        for name, column in zip(names, table.columns, strict=True)
+    ]  # fmt: skip
     return pa.table(columns, names=names)
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def is_utf8(column: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,8 @@ class DataFile:
     size_bytes: int
     partition: tuple[tuple[str, str], ...] = ()
     """Columns and values that the names of its folders say, as `year=2024/month=5`."""
+    first_line: int = 1
+    """Of a piece of a file of text: the number of its first line in the whole."""
 
     @property
     def name(self) -> str:
@@ -60,6 +62,41 @@ class DataFile:
         """
         with self.open() as stream:
             return bytes(stream.read(size_bytes))
+
+
+@dataclass(frozen=True)
+class TextPiece(DataFile):
+    """Some whole lines of a file, in memory."""
+
+    content: bytes = b""
+
+    def open(self) -> Any:
+        """A stream of these lines."""
+        return pa.BufferReader(self.content)
+
+
+def text_pieces(file: DataFile, size_bytes: int) -> Iterator[TextPiece]:
+    """A file of text in pieces of about this size, each of whole lines.
+
+    Raises:
+        OSError: as `open`, or the compression is damaged.
+    """
+    with file.open() as stream:
+        line, rest = 1, b""
+        while block := bytes(stream.read(size_bytes)):
+            head, end, tail = block.rpartition(b"\n")
+            if not end:
+                rest += tail
+                continue
+            content, rest = rest + head + end, tail
+            yield _piece(file, line, content)
+            line += content.count(b"\n")
+        if rest:
+            yield _piece(file, line, rest)
+
+
+def _piece(file: DataFile, line: int, content: bytes) -> TextPiece:
+    return TextPiece(file.filesystem, file.path.removesuffix(".gz"), file.label, len(content), (), line, content)
 
 
 class _Bounded:

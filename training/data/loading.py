@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pandas as pd
@@ -54,6 +54,17 @@ def load(
     tables = [table]
     del table
     return Dataset(frame=_frame(tables, large=large), sha256=sha256, uri=uri, snapshot=snapshot)
+
+
+def batches(
+    source: Source, access: DataAccess, *, field: str = "data.source", columns: Sequence[str] | None = None
+) -> Iterator[Any]:
+    """The same rows in the same order as Arrow tables of some megabytes, for data that need not fit into memory.
+
+    Raises as `load` does, and later: when the piece is read in which something is wrong. See `DataSource.batches` for
+    what may differ in a piece.
+    """
+    yield from SOURCES[source.type].batches(source, access, field, columns)
 
 
 def size_bytes(source: Source, access: DataAccess, *, field: str = "data.source") -> int:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from training.data.canonical import canonical
 from training.data.roles import require_columns
 from training.data.schema import check_weights
+from training.data.sql.pieces import unified
 from training.data.table import Rows, TableSchema
 from training.data.target import encode_target
 from training.errors import DataError
@@ -52,24 +55,71 @@ def evaluation_rows(
         SpecError: no such target or weight column.
         DataError: no row with a target, unknown labels, weights that are none.
     """
+    require_columns(frame, [target], "data.source")
+    if frame[target].isna().to_numpy().all():
+        raise no_target_at_all(target)
+    rows, missing = labelled_piece(frame, target=target, task=task, classes=classes, weight_column=weight_column)
+    if rows.weight is not None:
+        check_weights(rows.frame[weight_column], "data.source")
+    return rows, evaluation_warnings(rows.target, missing, target, classes)
+
+
+def labelled_piece(
+    frame: pd.DataFrame, *, target: str, task: str, classes: tuple[str, ...], weight_column: str | None = None
+) -> tuple[Rows, int]:
+    """Some of the rows of an evaluation, and how many of them have no target; arguments as in `evaluation_rows`.
+
+    Raises:
+        SpecError: no such target or weight column.
+        DataError: unknown labels, weights that are none.
+    """
     field = "data.source"
     require_columns(frame, [target], field)
     require_columns(frame, [weight_column] if weight_column else [], field)
     missing = frame[target].isna().to_numpy()
-    if missing.all():
-        hint = "Give the rows that are to be measured their true values."
-        raise DataError.at(field, target, f"all values of the target {target!r} are missing", hint=hint)
-    warnings = []
     if missing.any():
-        warnings.append(f"{int(missing.sum()):,} rows without a value in {target!r} are left out")
         frame = _taken(frame, np.flatnonzero(~missing))
+    if not len(frame):
+        return Rows(frame, np.zeros(0, np.int64), None), len(missing)
     encoded = encode_target(frame[target], task, classes, field=field)
-    weight = None if weight_column is None else check_weights(frame[weight_column], field)
-    if task != "regression":
-        absent = [name for code, name in enumerate(classes) if not (encoded == code).any()]
+    weight = None if weight_column is None else check_weights(frame[weight_column], field, part=True)
+    return Rows(frame, encoded, weight), int(missing.sum())
+
+
+def evaluation_warnings(
+    encoded: npt.NDArray[np.generic], missing: int, target: str, classes: tuple[str, ...]
+) -> tuple[str, ...]:
+    """What is odd about the rows of an evaluation.
+
+    Args:
+        encoded: [n] target of the rows that have one.
+        missing: how many have none.
+        target: its column.
+        classes: the model's labels; none for regression.
+    """
+    warnings = []
+    if missing:
+        warnings.append(f"{missing:,} rows without a value in {target!r} are left out")
+    if classes:
+        counts = np.bincount(encoded.astype(np.int64), minlength=len(classes))
+        absent = [name for name, count in zip(classes, counts, strict=True) if not count]
         if absent:
             warnings.append(f"no row of class {', '.join(absent[:10])}; metrics that need every class have no value")
-    return Rows(frame, encoded, weight), tuple(warnings)
+    return tuple(warnings)
+
+
+def no_target_at_all(target: str) -> DataError:
+    """The error for rows that cannot be measured."""
+    hint = "Give the rows that are to be measured their true values."
+    return DataError.at("data.source", target, f"all values of the target {target!r} are missing", hint=hint)
+
+
+def unified_frame(tables: list[Any]) -> pd.DataFrame:
+    """Pieces of one table as the frame that they are together; see `DataSource.batches`. Empties the list."""
+    whole = canonical(unified(tables), "data.source")
+    tables.clear()
+    frame: pd.DataFrame = whole.to_pandas(coerce_temporal_nanoseconds=False)
+    return frame
 
 
 def _taken(

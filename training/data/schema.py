@@ -76,8 +76,8 @@ def infer_schema(frame: pd.DataFrame, spec: DataSpec, split: SplitSpec) -> Table
     return TableSchema(ordered, spec.target, target.task, target.classes, tuple(warnings))
 
 
-def check_weights(values: pd.Series[Any], field: str) -> npt.NDArray[np.float64]:
-    """The weights as [n] float64.
+def check_weights(values: pd.Series[Any], field: str, *, part: bool = False) -> npt.NDArray[np.float64]:
+    """The weights as [n] float64; in a part of the rows they may all be zero.
 
     Raises:
         DataError: not numbers, missing, infinite or negative; or all are zero.
@@ -94,7 +94,7 @@ def check_weights(values: pd.Series[Any], field: str) -> npt.NDArray[np.float64]
             f"{int(wrong.sum()):,} weights in {name!r} are missing, infinite or negative; the first in row {row + 1}"
         )
         raise DataError.at(field, float(weights[row]), reason, hint=hint)
-    if len(weights) and not weights.any():
+    if len(weights) and not part and not weights.any():
         raise DataError.at(field, 0, f"all weights in {name!r} are zero", hint=hint)
     return weights
 

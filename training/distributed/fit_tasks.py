@@ -18,6 +18,9 @@ from training.models.pool import Pool
 
 logger = logging.getLogger("training")
 
+Manners = tuple[int, int]
+"""Niceness and scheduling class."""
+
 POLL_S = 0.5
 """How often the observer hears of the progress, and may ask to stop."""
 
@@ -42,7 +45,7 @@ class RayFits:
         at_once = max(1, self.slots // cpus)
         waiting = list(enumerate(tasks))[::-1]
         running: dict[ray.ObjectRef[FitOutcome], int] = {}
-        manners = _manners()
+        ways = manners()
         try:
             while waiting or running:
                 while waiting and len(running) < at_once:
@@ -50,7 +53,7 @@ class RayFits:
                     number, task = waiting.pop()
                     name = f"fit:{task.spec.family}:{number}"
                     made = _task.options(name=name, num_cpus=cpus).remote(
-                        shared, replace(task, cpus=cpus), limit_s, manners
+                        shared, replace(task, cpus=cpus), limit_s, ways
                     )
                     running[made] = number
                 observer.progress((len(tasks) - len(waiting) - len(running)) / len(tasks))
@@ -67,9 +70,9 @@ def ray_fits(cpus: int) -> RayFits | None:
     return RayFits(cpus) if cpus > 1 and ray.is_initialized() else None
 
 
-def _run(pool: Pool, task: FitTask, limit_s: float | None, manners: tuple[int, int]) -> FitOutcome:
+def _run(pool: Pool, task: FitTask, limit_s: float | None, ways: Manners) -> FitOutcome:
     """The task. The processes that run it have run others."""
-    _behave(manners)
+    behave(ways)
     with threadpool_limits(task.cpus):
         return run_task(pool, task, limit_s)
 
@@ -88,14 +91,15 @@ def _outcome(reference: ray.ObjectRef[FitOutcome]) -> FitOutcome:
         return FitOutcome(None, None, 0.0, FitError(f"its process died ({type(error).__name__})"))
 
 
-def _manners() -> tuple[int, int]:
+def manners() -> Manners:
     """Niceness and scheduling class of this process, which its tasks take too."""
     policy = os.sched_getscheduler(0) if hasattr(os, "sched_getscheduler") else 0
     return os.getpriority(os.PRIO_PROCESS, 0), policy
 
 
-def _behave(manners: tuple[int, int]) -> None:
-    niceness, policy = manners
+def behave(ways: Manners) -> None:
+    """Takes the manners of the process that made the task."""
+    niceness, policy = ways
     if os.getpriority(os.PRIO_PROCESS, 0) < niceness:
         os.setpriority(os.PRIO_PROCESS, 0, niceness)
     if hasattr(os, "SCHED_IDLE") and policy == os.SCHED_IDLE != os.sched_getscheduler(0):

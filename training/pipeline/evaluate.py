@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import numpy as np
-import numpy.typing as npt
-import pandas as pd
-
 from training import evaluation
-from training.data import evaluation_rows, load
-from training.errors import DataError, SpecError
+from training.data import size_bytes
+from training.errors import SpecError
 from training.events import Observer, logging_to
-from training.mts_scoring.model import InputError, ScoringModel
+from training.mts_scoring.model import ScoringModel
+from training.pipeline.measured_rows import STREAMED_BYTES, Measured, read_whole, stream
 from training.pipeline.workplace import Stopwatch, Workplace
-from training.result import EvaluationResult, VersionReference
+from training.result import EvaluationResult, Interval, SliceRow, VersionReference
 from training.spec import EvaluateSpec
-
-Scores = npt.NDArray[np.float64]
 
 
 def evaluate_model(spec: EvaluateSpec, workplace: Workplace, observer: Observer) -> EvaluationResult:
     """Scores the rows with the version and measures it; the target and the columns are the model's own.
+
+    Data of STREAMED_BYTES and more never lie in memory as a whole: pieces are read one after the other and scored in
+    parallel on the cluster; of each row the score, the target and the slice columns are kept.
 
     Raises:
         NotFoundError: no such model, version or alias.
@@ -30,30 +28,18 @@ def evaluate_model(spec: EvaluateSpec, workplace: Workplace, observer: Observer)
         with watch.phase("load"):
             info = workplace.registry.resolve(spec.model.name, version=spec.model.version, alias=spec.model.alias)
             model = workplace.registry.load(info)
-            dataset = load(spec.data.source, workplace.access)
-        with watch.phase("check"):
-            found, warnings = evaluation_rows(
-                dataset.frame,
-                target=model.target,
-                task=model.task,
-                classes=model.classes,
-                weight_column=model.extras.get("weight_column"),
-            )
-            evaluation.check_slices(spec.slices, list(dataset.frame.columns), field="slices")
-            threshold = _threshold(spec, model)
-        with watch.phase("evaluate"):
-            scores = _scores(model, found.frame)
-            resampling: evaluation.ResamplingOptions = {
-                "bootstrap_samples": spec.bootstrap_samples,
-                "confidence": spec.confidence,
-            }
-            metrics = evaluation.evaluate(
-                model.task, found.target, scores, found.weight, threshold=threshold, **resampling
-            )
-            slices = evaluation.evaluate_slices(
-                found.frame, spec.slices, model.task, found.target, scores, found.weight,
-                threshold=threshold, **resampling,
-            )  # fmt: skip
+            size = size_bytes(spec.data.source, workplace.access)
+        threshold = _threshold(spec, model)
+        if size < STREAMED_BYTES:
+            with watch.phase("check"):
+                score = read_whole(spec, model, workplace.access)
+            with watch.phase("evaluate"):
+                found = score()
+                metrics, slices = _measured(spec, model, found, threshold)
+        else:
+            with watch.phase("evaluate"):
+                found = stream(spec, model, workplace.access, observer, size)
+                metrics, slices = _measured(spec, model, found, threshold)
     return EvaluationResult(
         model=VersionReference(name=info.name, version=info.version, uri=info.uri),
         task=model.task,
@@ -62,7 +48,7 @@ def evaluate_model(spec: EvaluateSpec, workplace: Workplace, observer: Observer)
         metrics=metrics,
         slices=slices,
         threshold=threshold,
-        warnings=list(warnings),
+        warnings=list(found.warnings),
         timings=watch.timings,
     )
 
@@ -76,9 +62,18 @@ def _threshold(spec: EvaluateSpec, model: ScoringModel) -> float | None:
     return spec.threshold
 
 
-def _scores(model: ScoringModel, frame: pd.DataFrame) -> Scores:
-    try:
-        return model.scores(frame)
-    except InputError as error:
-        hint = "Give the columns that the model was trained on, with values of the same kind."
-        raise DataError.at("data.source", list(frame.columns), str(error), hint=hint) from error
+def _measured(
+    spec: EvaluateSpec, model: ScoringModel, found: Measured, threshold: float | None
+) -> tuple[dict[str, Interval], list[SliceRow]]:
+    resampling: evaluation.ResamplingOptions = {
+        "bootstrap_samples": spec.bootstrap_samples,
+        "confidence": spec.confidence,
+    }
+    metrics = evaluation.evaluate(
+        model.task, found.target, found.scores, found.weight, threshold=threshold, **resampling
+    )
+    slices = evaluation.evaluate_slices(
+        found.frame, spec.slices, model.task, found.target, found.scores, found.weight,
+        threshold=threshold, **resampling,
+    )  # fmt: skip
+    return metrics, slices

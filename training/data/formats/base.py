@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -74,6 +74,14 @@ class TableFormat(ABC):
             DataError: the file is empty, damaged, or not of this format; names the line where there is one.
         """
 
+    @abstractmethod
+    def batches(self, file: DataFile, field: str, wanted: Wanted = ALL) -> Iterator[Any]:
+        """The same rows in the same order in pieces, of which only one is in memory at a time; raises as `read` does.
+
+        A column may be whole in one piece and have fractions in another. Conditions may be left to the caller, as by
+        `read`; a piece may have no rows.
+        """
+
 
 def recognised(head: bytes) -> str | None:
     """What a file is, by its first bytes; None for text and for what is not known."""
@@ -126,6 +134,11 @@ def lost_digits(column: Any) -> bool:
     if largest is None or not EXACT_FLOAT <= largest < float("inf"):
         return False
     return bool(pc.all(pc.equal(column, pc.round(column))).as_py())
+
+
+def only_digits(texts: Any) -> bool:
+    """Whether every text that is there is a whole number."""
+    return bool(pc.all(pc.match_substring_regex(texts, r"^\s*[+-]?[0-9]+\s*$")).as_py())
 
 
 def unreadable(file: DataFile, field: str, kind: str, error: OSError) -> DataError:

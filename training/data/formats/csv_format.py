@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from training.data.files import DataFile
 from training.data.formats.base import (
@@ -23,10 +22,12 @@ from training.data.formats.base import (
     damaged,
     lost_digits,
     not_utf8,
+    only_digits,
     text_head,
     unreadable,
 )
 from training.data.formats.csv_parsing import parse, parse_as_text
+from training.data.formats.csv_streaming import column_names, streamed, types_of_all
 from training.errors import DataError
 
 SEPARATORS = ",;\t|"
@@ -43,12 +44,7 @@ class CsvFormat(TableFormat):
 
     def read(self, file: DataFile, field: str, wanted: Wanted = ALL) -> Any:
         """The rows of one file."""
-        head = text_head(file, field, "CSV")
-        header = head.split(b"\n", 1)[0]
-        _check_header(header, file, field)
-        separator = _separator(header.decode(errors="replace"))
-        if len(head) < HEAD_BYTES and len(head.strip().splitlines()) == 1:
-            raise _no_rows(file, field)
+        separator = _checked_separator(file, field)
         with _explaining(file, field, separator):
             table = parse(file, separator)
             check_names(table.column_names, file, field)
@@ -60,9 +56,29 @@ class CsvFormat(TableFormat):
             return table
         texts = parse_as_text(file, separator, doubtful)
         for name in doubtful:
-            if not pa.types.is_floating(table[name].type) or _only_digits(texts[name]):
+            if not pa.types.is_floating(table[name].type) or only_digits(texts[name]):
                 table = table.set_column(table.column_names.index(name), name, texts[name])
         return table
+
+    def batches(self, file: DataFile, field: str, wanted: Wanted = ALL) -> Iterator[Any]:
+        """The rows of some megabytes of text at a time. The file is read twice: the types are those of all its rows."""
+        separator = _checked_separator(file, field)
+        with _explaining(file, field, separator):
+            names = column_names(file, separator)
+            check_names(names, file, field)
+            if wanted.columns is not None and set(wanted.columns) <= {*names, *(key for key, _ in file.partition)}:
+                compared = {name for name, _, _ in wanted.conditions}
+                names = [name for name in names if name in compared or name in wanted.columns]
+            yield from streamed(file, separator, types_of_all(file, separator, names))
+
+
+def _checked_separator(file: DataFile, field: str) -> str:
+    head = text_head(file, field, "CSV")
+    header = head.split(b"\n", 1)[0]
+    _check_header(header, file, field)
+    if len(head) < HEAD_BYTES and len(head.strip().splitlines()) == 1:
+        raise _no_rows(file, field)
+    return _separator(header.decode(errors="replace"))
 
 
 def _no_rows(file: DataFile, field: str) -> DataError:
@@ -107,10 +123,6 @@ def _check_text(table: Any, file: DataFile, field: str) -> None:
 def _doubtful(column: Any) -> bool:
     """Whether Arrow guessed a type that is not wanted: times of day, or floats for long whole numbers."""
     return bool(pa.types.is_time(column.type)) or lost_digits(column)
-
-
-def _only_digits(texts: Any) -> bool:
-    return bool(pc.all(pc.match_substring_regex(texts, r"^\s*[+-]?[0-9]+\s*$")).as_py())
 
 
 def _explained(file: DataFile, field: str, separator: str, message: str) -> DataError:

@@ -46,7 +46,7 @@ def parse_as_text(file: DataFile, separator: str, names: Sequence[str]) -> Any:
 
 def _parse_with_first_types(file: DataFile, separator: str) -> Any | None:
     """Takes the types of the first block for the whole file; None where they do not hold in several columns."""
-    reading, parsing, converting = _options(separator, _SMALL_BLOCK_BYTES, {}, ())
+    reading, parsing, converting = options(separator, _SMALL_BLOCK_BYTES, {}, ())
     try:
         with file.open() as stream, pa_csv.open_csv(stream, reading, parsing, converting) as opened:
             schema = opened.schema
@@ -67,10 +67,11 @@ def _parse(
     file: DataFile, separator: str, block_bytes: int, types: Mapping[str, Any] | None = None, only: Sequence[str] = ()
 ) -> Any:
     with file.open() as stream:
-        return pa_csv.read_csv(stream, *_options(separator, block_bytes, types or {}, only))
+        return pa_csv.read_csv(stream, *options(separator, block_bytes, types or {}, only))
 
 
-def _options(separator: str, block_bytes: int, types: Mapping[str, Any], only: Sequence[str]) -> tuple[Any, Any, Any]:
+def options(separator: str, block_bytes: int, types: Mapping[str, Any], only: Sequence[str]) -> tuple[Any, Any, Any]:
+    """How Arrow reads, parses and converts: the types of some columns, and the columns to take, all where empty."""
     return (
         pa_csv.ReadOptions(block_size=block_bytes),
         pa_csv.ParseOptions(delimiter=separator, newlines_in_values=True),

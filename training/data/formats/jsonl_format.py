@@ -11,7 +11,7 @@ import pyarrow as pa
 from pyarrow import json as pa_json
 
 from training.data.canonical import is_utf8
-from training.data.files import DataFile
+from training.data.files import DataFile, text_pieces
 from training.data.formats.base import (
     ALL,
     BLOCK_BYTES,
@@ -59,6 +59,16 @@ class JsonLinesFormat(TableFormat):
             return table_of(list(_records(file, field)), field)
         return table
 
+    def batches(self, file: DataFile, field: str, wanted: Wanted = ALL) -> Iterator[Any]:
+        """The rows of some megabytes of text at a time."""
+        text_head(file, field, "JSON lines")
+        try:
+            for piece in text_pieces(file, BLOCK_BYTES):
+                if piece.content.strip():
+                    yield self.read(piece, field, wanted)
+        except OSError as error:
+            raise unreadable(file, field, "JSON lines", error) from None
+
 
 def _read(file: DataFile, types: dict[str, Any]) -> Any:
     options = pa_json.ParseOptions(explicit_schema=pa.schema(types))
@@ -75,7 +85,7 @@ def _records(file: DataFile, field: str) -> Iterator[dict[str, Any]]:
     if encoding is not None:
         raise encoding
     with file.open() as stream:
-        for number, line in enumerate(io.TextIOWrapper(stream, encoding="utf-8-sig"), start=1):
+        for number, line in enumerate(io.TextIOWrapper(stream, encoding="utf-8-sig"), start=file.first_line):
             if not line.strip():
                 continue
             try:

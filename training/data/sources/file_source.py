@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -45,6 +45,24 @@ class FileRows(DataSource[FileSource]):
         table = canonical(with_partitions(table, files, [one.num_rows for one in tables]), field)
         return _selected(table, columns)
 
+    def batches(
+        self, source: FileSource, access: DataAccess, field: str, columns: Sequence[str] | None = None
+    ) -> Iterator[Any]:  # fmt: skip
+        """The rows of one file after the other, some megabytes at a time."""
+        field = f"{field}.uri"
+        name, files = _of_one_format(source, access.files(source.uri, field=field), field)
+        files = [file for file in files if admits(source.filter, file, field)]
+        any_row, seen = False, Seen(files)
+        for file in files:
+            for table in pieces_of(name, file, field, Wanted(columns, source.filter)):
+                any_row = any_row or table.num_rows > 0
+                seen.check(file, table, field)
+                counts = [table.num_rows if one is file else 0 for one in files]
+                yield _selected(with_partitions(table, files, counts), columns)
+        if not any_row:
+            hint = "Correct the conditions, or leave data.source.filter out."
+            raise DataError.at(field, source.uri, "no row meets the filter", hint=hint)
+
     def size_bytes(self, source: FileSource, access: DataAccess, field: str) -> int:
         """Size of the files as they are stored."""
         field = f"{field}.uri"
@@ -67,6 +85,66 @@ def one_file(name: str, file: DataFile, field: str, wanted: Wanted) -> Any:
         condition = expression(wanted.conditions, table.schema, file, field)
         table = table if condition is None else table.filter(condition)
     return _selected(table, wanted.columns, {key for key, _ in file.partition})
+
+
+def pieces_of(name: str, file: DataFile, field: str, wanted: Wanted) -> Iterator[Any]:
+    """The rows of one file of a format that are wanted, a piece at a time; text stays text."""
+    lacking = set(wanted.columns or ())
+    for piece in FORMATS[name].batches(file, field, wanted):
+        table = canonical(piece, field, whole=False)
+        if name == "jsonl" and wanted.columns is not None:  # a key may be missing from all lines of a piece
+            lacking -= set(table.column_names)
+            for column in (one for one in wanted.columns if one not in table.column_names):
+                table = table.append_column(column, pa.nulls(len(table), pa.float64()))
+        if name != "parquet" and wanted.conditions:
+            condition = expression(wanted.conditions, table.schema, file, field)
+            table = table if condition is None else table.filter(condition)
+        yield _selected(table, wanted.columns, {key for key, _ in file.partition})
+    if name == "jsonl" and lacking:
+        reason = f"no line of {file.label} has the key {min(lacking)!r}"
+        raise DataError.at(
+            field, min(lacking), reason, hint="Give the rows every column that the model was trained on."
+        )
+
+
+class Seen:
+    """What the pieces of several files have held so far, so that files that differ are refused as `read` does."""
+
+    def __init__(self, files: Sequence[DataFile]) -> None:
+        self._first = files[0] if files else None
+        self._names: list[str] | None = None
+        self._kinds: dict[str, tuple[DataFile, Any]] = {}
+
+    def check(self, file: DataFile, table: Any, field: str) -> None:
+        """Notes a piece.
+
+        Raises:
+            DataError: its columns are not those of the first file, or hold text where that has numbers.
+        """
+        if self._names is None:
+            self._names = table.column_names
+        check_same_names(self._first or file, self._names, file, table.column_names, field)
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            if column.null_count < len(column):
+                earlier = self._kinds.setdefault(name, (file, column.type))
+                if earlier[0] is not file:
+                    _common_type(name, [earlier, (file, column.type)], field)
+
+
+def check_same_names(
+    first: DataFile, names: Sequence[str], file: DataFile, others: Sequence[str], field: str
+) -> None:  # fmt: skip
+    """Files of one source have the same columns.
+
+    Raises:
+        DataError: names the file that lacks one.
+    """
+    odd = sorted(set(names) ^ set(others))
+    if odd:
+        lacking = file if odd[0] in names else first
+        close = nearest(odd[0], others if odd[0] in names else names)
+        reason = f"{lacking.label} has no column {odd[0]!r}, which other files have{close}"
+        raise DataError.at(field, odd[0], reason, hint="Give all files the same columns.")
 
 
 def _selected(table: Any, columns: Sequence[str] | None, elsewhere: Collection[str] = ()) -> Any:
@@ -96,12 +174,7 @@ def _joined(files: list[DataFile], tables: list[Any], field: str) -> Any:
     first = tables[0]
     names = first.column_names
     for file, table in zip(files[1:], tables[1:], strict=True):
-        odd = sorted(set(names) ^ set(table.column_names))
-        if odd:
-            lacking = file if odd[0] in names else files[0]
-            close = nearest(odd[0], table.column_names if odd[0] in names else names)
-            reason = f"{lacking.label} has no column {odd[0]!r}, which other files have{close}"
-            raise DataError.at(field, odd[0], reason, hint="Give all files the same columns.")
+        check_same_names(files[0], names, file, table.column_names, field)
     columns = [_joined_column(name, files, [table[name] for table in tables], field) for name in names]
     return pa.table(columns, names=names)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -55,9 +55,25 @@ class SqlRows(DataSource[SqlSource]):
             table = _patiently(reader, login, replace(selection, columns=None), limit)
         place = f"{field}.{'table' if source.query is None else 'query'}"
         if table.num_rows == 0:
-            hint = "Correct the table or the query's conditions."
-            raise DataError.at(place, source.query or source.table, "the answer has no rows", hint=hint)
+            raise _no_rows(source, place)
         return canonical(settled(table), place)
+
+    def batches(
+        self, source: SqlSource, access: DataAccess, field: str, columns: Sequence[str] | None = None
+    ) -> Iterator[Any]:  # fmt: skip
+        """The rows as the database sends them. A server that goes away in the middle ends it."""
+        connection, login, reader = _opened(source, access, field)
+        selection = _selection(source, field, columns)
+        place = f"{field}.{'table' if source.query is None else 'query'}"
+        limit = min(connection.max_rows, source.max_rows or connection.max_rows)
+        rows = 0
+        for piece in reader.batches(login, selection):
+            rows += piece.num_rows
+            _check_limit(rows, limit, field)
+            if piece.num_rows:
+                yield canonical(settled(piece), place, whole=False)
+        if not rows:
+            raise _no_rows(source, place)
 
     def size_bytes(self, source: SqlSource, access: DataAccess, field: str) -> int:
         """By the database's own estimate."""
@@ -119,7 +135,16 @@ def _collected(reader: SqlReader, login: Login, selection: Selection, limit: int
         if time.monotonic() - told_at > TELL_S:
             logger.info("%s rows read so far", f"{rows:,}")
             told_at = time.monotonic()
-        if rows > limit:
-            hint = "Select fewer rows, or ask the operator for a higher limit."
-            raise DataError.at(selection.field, limit, f"more than {limit:,} rows", hint=hint)
+        _check_limit(rows, limit, selection.field)
     return unified(pieces)
+
+
+def _check_limit(rows: int, limit: int, field: str) -> None:
+    if rows > limit:
+        hint = "Select fewer rows, or ask the operator for a higher limit."
+        raise DataError.at(field, limit, f"more than {limit:,} rows", hint=hint)
+
+
+def _no_rows(source: SqlSource, place: str) -> DataError:
+    hint = "Correct the table or the query's conditions."
+    return DataError.at(place, source.query or source.table, "the answer has no rows", hint=hint)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from training.data.access import DataAccess
 from training.data.formats.base import Wanted
 from training.data.sources.base import DataSource
-from training.data.sources.file_source import one_file
+from training.data.sources.file_source import one_file, pieces_of
 from training.data.uploads import UploadStore
 from training.errors import AccessError
 from training.spec import UploadSource
@@ -23,6 +23,13 @@ class UploadRows(DataSource[UploadSource]):
         """All rows."""
         name, file = _store(access, f"{field}.id").file(source.id)
         return one_file(name, file, f"{field}.id", Wanted(columns))
+
+    def batches(
+        self, source: UploadSource, access: DataAccess, field: str, columns: Sequence[str] | None = None
+    ) -> Iterator[Any]:  # fmt: skip
+        """The rows, some megabytes at a time."""
+        name, file = _store(access, f"{field}.id").file(source.id)
+        yield from pieces_of(name, file, f"{field}.id", Wanted(columns))
 
     def size_bytes(self, source: UploadSource, access: DataAccess, field: str) -> int:
         """Size of the file."""
