@@ -1,4 +1,7 @@
-"""All benchmarks, or those named: python -m benchmarks [small_jobs first_line reads long_fit …]."""
+"""All benchmarks, or those named: python -m benchmarks [small_jobs first_line reads long_fit …].
+
+Some can be run in parts: python -m benchmarks tuning.speed tuning.asha:0,1
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ from benchmarks import (
     small_jobs,
     tuning,
 )
-from benchmarks.report import show
+from benchmarks.report import Row, show
 
 BENCHMARKS = {
     "small_jobs": small_jobs.rows,
@@ -31,6 +34,18 @@ BENCHMARKS = {
     "monitoring": monitoring.rows,
 }
 
+PARTS = {"tuning": tuning.PARTS}
+
+
+def measured(name: str) -> list[Row]:
+    """A benchmark, or the part of it that is named after a dot, with its arguments after a colon."""
+    benchmark, _, part = name.partition(".")
+    if not part:
+        return BENCHMARKS[benchmark]()
+    what, _, arguments = part.partition(":")
+    return PARTS[benchmark][what](*filter(None, arguments.split(",")))
+
+
 if __name__ == "__main__":
     wanted = sys.argv[1:] or list(BENCHMARKS)
-    show([row for name in wanted for row in BENCHMARKS[name]()])
+    show([row for name in wanted for row in measured(name)])

@@ -9,10 +9,13 @@ threads with one thread each.
 
 from __future__ import annotations
 
+import os
 import statistics
 import tempfile
 import time
 import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +43,17 @@ TRIALS = 64
 ROUNDS, PATIENCE = 100, 20
 SEEDS = 5
 TRIVIAL_TRIALS = 1000
-SMALL_TRIALS = 50
+SMALL_TRIALS, SMALL_ROWS = 50, 4000
+SHARED = Path(os.environ.get("MTS_BENCH_DATA", "../shared/data"))
+TARGETS: dict[str, tuple[str, list[str]]] = {
+    "german_credit": ("creditability", []),
+    "uci_credit_default": ("default", []),
+    "adult": ("income", ["uci_split"]),
+    "brfss_heart": ("HeartDisease", []),
+    "nyc_flights": ("late", ["time_hour"]),
+    "nannyml_car_loan": ("repaid", ["timestamp", "part"]),
+}
+"""Target of each set, and the columns that are no features."""
 
 
 def table(rows: int = ROWS, seed: int = 0) -> tuple[FitData, TableSchema]:
@@ -185,84 +198,111 @@ def fit_nothing(_model: ModelSpec, _data: FitData, _context: FitContext) -> Fitt
     return FittedModel(Constant(), {})
 
 
-def speed_rows(seeds: int = SEEDS) -> list[Row]:
-    """64 trials on 100,000 rows."""
+def speed_rows() -> list[Row]:
+    """64 trials on 100,000 rows beside plain Optuna and a function trainable."""
     data, _ = table()
-    with tempfile.TemporaryDirectory(prefix="mts-ray-") as folder:
-        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-        try:
-            ray.get(study_in_task.remote(spec_of(0, num_trials=2), table(1000)[0]))  # warms the process of the task
-            rows_ref = ray.put(data)
-            ours_s, ours_best, _ = ray.get(study_in_task.remote(spec_of(0), rows_ref))
-            begun = time.perf_counter()
-            plain_best = plain_optuna(spec_of(0), data)
-            plain_s = time.perf_counter() - begun
-            function_s = timed_s(lambda: function_trainable(spec_of(0), data, folder))
-            pairs = []
-            for seed in range(seeds):
-                whole = ray.get(study_in_task.remote(spec_of(seed), rows_ref)) if seed else (ours_s, ours_best, {})
-                pairs.append((ray.get(study_in_task.remote(spec_of(seed, scheduler="asha"), rows_ref)), whole))
-        finally:
-            ray.shutdown()
-    asha_s, none_s = (statistics.median(pair[side][0] for pair in pairs) for side in (0, 1))
-    loss = statistics.median(pair[1][1] - pair[0][1] for pair in pairs)
+    with tempfile.TemporaryDirectory(prefix="mts-ray-") as folder, _cluster():
+        ray.get(study_in_task.remote(spec_of(0, num_trials=2), table(1000)[0]))  # warms the process of the task
+        ours_s, ours_best, _ = ray.get(study_in_task.remote(spec_of(0), ray.put(data)))
+        begun = time.perf_counter()
+        plain_best = plain_optuna(spec_of(0), data)
+        plain_s = time.perf_counter() - begun
+        function_s = timed_s(lambda: function_trainable(spec_of(0), data, folder))
     note = f"{ROWS:,} rows, {ROUNDS} rounds at most; best {ours_best:.4f} and {plain_best:.4f}"
     return [
         Row(f"{TRIALS} trials / plain Optuna in two threads", ours_s, plain_s, "s", 1.0, note),
         Row(f"{TRIALS} trials / ray.tune with a function", ours_s, function_s, "s", 0.4),
-        Row("with asha / without", asha_s, none_s, "s", 0.5, f"median of {seeds} seeds, {pairs[0][0][2]}"),
-        Row("best ROC AUC lost by asha", loss, None, "", 0.0005, f"median of {seeds} seeds"),
     ]
+
+
+def asha_rows(seeds: Sequence[int] = range(SEEDS)) -> list[Row]:
+    """64 trials on 100,000 rows with early ends and without."""
+    data, _ = table()
+    pairs = []
+    with _cluster():
+        ray.get(study_in_task.remote(spec_of(0, num_trials=2), table(1000)[0]))
+        reference = ray.put(data)
+        for seed in seeds:
+            ended = ray.get(study_in_task.remote(spec_of(seed, scheduler="asha"), reference))
+            whole = ray.get(study_in_task.remote(spec_of(seed), reference))
+            print(f"seed {seed}: asha {ended}, none {whole}", flush=True)
+            pairs.append((ended, whole))
+    asha_s, none_s = (statistics.median(pair[side][0] for pair in pairs) for side in (0, 1))
+    loss = statistics.median(pair[1][1] - pair[0][1] for pair in pairs)
+    return [
+        Row("with asha / without", asha_s, none_s, "s", 0.5, f"median of {len(pairs)} seeds, {pairs[0][0][2]}"),
+        Row("best ROC AUC lost by asha", loss, None, "", 0.0005, f"median of {len(pairs)} seeds"),
+    ]
+
+
+@contextmanager
+def _cluster() -> Iterator[None]:
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+    try:
+        yield
+    finally:
+        ray.shutdown()
 
 
 def trivial_rows() -> list[Row]:
     """A thousand trials that do nothing."""
     data, _ = table(200)
     listener = Quiet()
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
+    with _cluster():
         study(spec_of(0, num_trials=TRIVIAL_TRIALS, searcher="random"), data, listener, fit=fit_nothing)
-    finally:
-        ray.shutdown()
     first = (listener.ends[100] - listener.ends[0]) * 10
     last = (listener.ends[-1] - listener.ends[-101]) * 10
     return [Row(f"{TRIVIAL_TRIALS} trivial trials: last hundred / first hundred", last, first, "ms each", 1.3)]
 
 
-def quality_rows(seeds: int = SEEDS) -> list[Row]:
+def quality_rows(names: Sequence[str] = ()) -> list[Row]:
     """The best value after 50 trials, beside plain Optuna's, on real rows; one trial at a time, as it does."""
     found = []
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
-    try:
-        for name, data in _real_tables():
+    with _cluster():
+        for name, data in _real_tables(names):
             ours, plain = [], []
-            for seed in range(seeds):
+            for seed in range(SEEDS):
                 spec = spec_of(seed, num_trials=SMALL_TRIALS, max_concurrent_trials=1)
                 ours.append(study(spec, data, Quiet()).best.values["roc_auc"])
                 plain.append(plain_optuna(spec, data, SMALL_TRIALS, jobs=1))
+            print(f"{name}: ours {ours}, plain {plain}", flush=True)
             best = statistics.median(ours), statistics.median(plain)
-            note = f"ROC AUC {best[0]:.4f} and {best[1]:.4f}, medians of {seeds} seeds"
+            note = f"ROC AUC {best[0]:.4f} and {best[1]:.4f}, medians of {SEEDS} seeds"
             found.append(Row(f"{name}: error of the best of {SMALL_TRIALS}", 1 - best[0], 1 - best[1], "", 1.0, note))
-    finally:
-        ray.shutdown()
     return found
 
 
-def _real_tables() -> list[tuple[str, FitData]]:
+def _real_tables(names: Sequence[str]) -> Iterator[tuple[str, FitData]]:
+    """At most SMALL_ROWS rows of each set: that many fits of all of them would take hours."""
     from training.data import DataAccess, load
     from training.pipeline.prepare import check, partition
 
-    root = Path(__file__).parents[1] / "examples" / "data"
-    tables = []
-    for name, target in (("german_credit", "creditability"), ("breast_cancer", "diagnosis")):
-        raw = {"type": "file", "uri": str(root / f"{name}.csv")}
-        spec = parse_spec(TrainSpec, {"name": "bench", "data": {"source": raw, "target": target}})
-        checked = check(load(spec.data.source, DataAccess(roots=(str(root),), base=root)), spec)
+    for name in names or TARGETS:
+        file = SHARED / f"{name}.parquet"
+        if not file.is_file():
+            print(f"{file} is not there: left out", flush=True)
+            continue
+        frame = pd.read_parquet(file)
+        with tempfile.TemporaryDirectory(prefix="mts-bench-") as folder:
+            frame.sample(min(SMALL_ROWS, len(frame)), random_state=0).to_parquet(Path(folder) / "rows.parquet")
+            source = {"type": "file", "uri": f"{folder}/rows.parquet"}
+            target, exclude = TARGETS[name]
+            raw = {"name": "bench", "data": {"source": source, "target": target, "exclude": exclude}}
+            spec = parse_spec(TrainSpec, raw)
+            checked = check(load(spec.data.source, DataAccess(roots=(folder,), base=Path(folder))), spec)
         parts = partition(checked, spec)
-        tables.append((name, FitData(checked.schema, parts.train, parts.validation)))
-    return tables
+        yield name, FitData(checked.schema, parts.train, parts.validation)
 
 
 def rows() -> list[Row]:
     """Measures."""
-    return [*trivial_rows(), *speed_rows(), *quality_rows()]
+    return [*trivial_rows(), *speed_rows(), *asha_rows(), *quality_rows()]
+
+
+PARTS: dict[str, Callable[..., list[Row]]] = {
+    "trivial": trivial_rows,
+    "speed": speed_rows,
+    "asha": lambda *seeds: asha_rows([int(seed) for seed in seeds] or range(SEEDS)),
+    "quality": lambda *names: quality_rows(names),
+}
+"""By name: `python -m benchmarks tuning.asha:0,1 tuning.quality:adult`; what follows the colon are seeds, or sets."""

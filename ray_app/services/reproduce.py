@@ -41,6 +41,7 @@ class ReproduceService:
             job_id=job_id,
             train=train.model_copy(update={"data": data}),
             metrics={name: interval["value"] for name, interval in earlier.result["metrics"].items()},
+            started_from=(earlier.result.get("study") or {}).get("started_from", []),
             priority=train.priority,
             tags=train.tags,
         )

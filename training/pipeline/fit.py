@@ -12,13 +12,13 @@ from pathlib import Path
 
 from training.distributed import Spread, engine_of
 from training.distributed.fit_tasks import ray_fits
+from training.evaluation.report import Study
 from training.models import FitContext, FitData, FittedModel
 from training.models.calibration import CalibrationChoice, calibrated, with_held_out
 from training.models.parallel import FitRunner
 from training.pipeline.job import Job
 from training.pipeline.prepare import Checked, Parts
 from training.pipeline.structure import structure_of
-from training.result import StudySummary
 from training.spec import TrainSpec
 
 logger = logging.getLogger("training")
@@ -38,7 +38,7 @@ class Fit:
 
     model: FittedModel
     calibration: CalibrationChoice | None
-    study: StudySummary | None = None
+    study: Study | None = None
 
 
 def fit_model(job: Job, checked: Checked, parts: Parts) -> Fit:

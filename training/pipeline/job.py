@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from training.pipeline.workplace import Stopwatch, Workplace
 from training.registry import RunTracker
@@ -21,6 +22,8 @@ class Job:
     watch: Stopwatch
     deadline: float | None
     """time.monotonic() at which the budget for the whole job is spent."""
+    started_from: list[dict[str, Any]] | None = None
+    """Configurations that a search begins with; None: the best of earlier searches."""
 
     @property
     def checkpoints(self) -> Path | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from training.evaluation.report import Study
 from training.monitoring.profile import PROFILE_FILE, build_profile
 from training.mts_scoring.model import ScoringModel
 from training.pipeline.assess import Assessment
@@ -20,7 +21,7 @@ SAMPLE_ROWS = 5
 
 
 def register(
-    job: Job, checked: Checked, parts: Parts, model: ScoringModel, assessment: Assessment
+    job: Job, checked: Checked, parts: Parts, model: ScoringModel, assessment: Assessment, *, study: Study | None = None
 ) -> tuple[VersionReference, GateVerdict]:
     """Asks the gate, makes the version with its verdict in one call, then moves the alias.
 
@@ -28,7 +29,7 @@ def register(
     """
     registry = job.workplace.registry
     verdict = gate.decide(registry, model, parts.test, parts.test_frame, job.spec)
-    report = report_of(job, checked, parts, model, assessment, verdict=verdict)
+    report = report_of(job, checked, parts, model, assessment, verdict=verdict, study=study)
     fitted_on = np.sort(np.concatenate([checked.split.train, checked.split.validation]))
     version = registry.register(
         job.tracker,

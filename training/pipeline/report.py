@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from training.evaluation.report import Report, ReportInputs, build_report, render_page
+from training.evaluation.report import Report, ReportInputs, Study, build_report, render_page
 from training.mts_scoring.model import ScoringModel
 from training.pipeline.assess import Assessment
 from training.pipeline.job import Job
@@ -19,7 +19,14 @@ from training.result import GateVerdict
 
 
 def report_of(
-    job: Job, checked: Checked, parts: Parts, model: ScoringModel, assessment: Assessment, *, verdict: GateVerdict
+    job: Job,
+    checked: Checked,
+    parts: Parts,
+    model: ScoringModel,
+    assessment: Assessment,
+    *,
+    verdict: GateVerdict,
+    study: Study | None = None,
 ) -> Report:
     """The report of the model that the job is about to register."""
     return build_report(
@@ -34,6 +41,7 @@ def report_of(
             slices=assessment.slices,
             leaderboard=assessment.leaderboard,
             gate=verdict,
+            study=study,
             data=checked.summary(),
             created_at=datetime.now(UTC),
             facts={

@@ -13,7 +13,9 @@ from training.spec import ReproduceSpec
 def reproduce(spec: ReproduceSpec, workplace: Workplace, observer: Observer, *, job_id: str) -> ReproductionResult:
     """Fits and measures as the earlier job did, on the very same rows, and says how much each metric differs.
 
-    With one worker the differences are zero; several workers, and GPUs, add numbers in an order of their own.
+    With one worker the differences are zero; several workers, and GPUs, add numbers in an order of their own. A search
+    begins as the earlier one did and not with what has been learnt since; with one trial at a time it is the same
+    search, with several what is proposed depends on which trial ends first.
 
     Raises:
         TrainingError: any of its kinds, as the earlier job might have.
@@ -23,7 +25,8 @@ def reproduce(spec: ReproduceSpec, workplace: Workplace, observer: Observer, *, 
         everyone = Observers([observer, tracker])
         with logging_to(everyone):
             watch = Stopwatch(everyone)
-            measured = measure(Job(job_id, train, workplace, tracker, watch, deadline=None))
+            job = Job(job_id, train, workplace, tracker, watch, deadline=None, started_from=spec.started_from)
+            measured = measure(job)
     found = {name: interval.value for name, interval in measured.assessment.metrics.items()}
     metrics = {name: _difference(spec.metrics.get(name), found.get(name)) for name in {**spec.metrics, **found}}
     return ReproductionResult(

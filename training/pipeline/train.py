@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from training import evaluation
+from training.evaluation.report import Study
 from training.events import Observer, Observers, logging_to
 from training.models.calibration import CalibrationChoice
 from training.mts_scoring.model import ScoringModel
@@ -22,7 +23,7 @@ from training.pipeline.prepare import Checked, Parts, inspect, partition
 from training.pipeline.register import register
 from training.pipeline.take import take_rows
 from training.pipeline.workplace import Stopwatch, Workplace
-from training.result import StudySummary, TrainResult
+from training.result import TrainResult
 from training.spec import TrainSpec
 
 logger = logging.getLogger("training")
@@ -68,7 +69,7 @@ class Measured:
     model: ScoringModel
     assessment: Assessment
     calibration: CalibrationChoice | None
-    study: StudySummary | None = None
+    study: Study | None = None
 
 
 def measure(job: Job) -> Measured:
@@ -99,7 +100,7 @@ def _run(job: Job, commit: Callable[[], None]) -> TrainResult:
     checked, model, assessment = measured.checked, measured.model, measured.assessment
     with watch.phase("register"):
         commit()
-        version, verdict = register(job, checked, measured.parts, model, assessment)
+        version, verdict = register(job, checked, measured.parts, model, assessment, study=measured.study)
         if job.checkpoints is not None:
             shutil.rmtree(job.checkpoints, ignore_errors=True)
     return TrainResult(
@@ -116,7 +117,7 @@ def _run(job: Job, commit: Callable[[], None]) -> TrainResult:
         calibration=calibration_report(measured.calibration),
         prediction_interval=assessment.interval,
         notes=assessment.notes,
-        study=measured.study,
+        study=None if measured.study is None else measured.study.summary,
         timings=watch.timings,
     )
 

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.data import make_rows
+from training.evaluation.report import Study, study_of
 from training.models import FitContext, FitData, FittedModel, HeldOut, Member, family_of
 from training.pipeline.job import Job
 from training.pipeline.prepare import Checked
@@ -26,10 +27,9 @@ from training.pipeline.warm_start import earlier_configs
 from training.registry import TrialRuns
 from training.result import StudySummary, TrialRow
 from training.spec import TrainSpec
-from training.tuning import Goal, StudyPlan, pareto_front, plan_study
+from training.tuning import Goal, StudyPlan, is_maximized, pareto_front, plan_study
 from training.tuning.held_out import fold_data, fold_places, objective_noise
 from training.tuning.importances import importances
-from training.tuning.report import study_fragment
 from training.tuning.study import StudyOutcome, StudySetup, run_study
 from training.tuning.work import Trial, TrialWork, held_out_of
 
@@ -43,7 +43,7 @@ REFIT_SHARE = 0.2
 
 def tune_model(
     job: Job, checked: Checked, data: FitData, context: FitContext
-) -> tuple[FittedModel, StudySummary]:  # fmt: skip
+) -> tuple[FittedModel, Study]:  # fmt: skip
     """Searches, and fits the best configuration on the train and validation rows together, with as many rounds as were
     best on the train rows. The model's `held_out` are scores of the best trial, which did not learn from these rows.
 
@@ -59,7 +59,7 @@ def tune_model(
     parts: tuple[FitData, ...] = (data,)
     if plan.tune.folds is not None:
         parts = fold_data(whole, schema, fold_places(whole, schema, plan.tune.folds, spec.split.seed))
-    earlier = earlier_configs(job.workplace.registry, spec, plan)
+    earlier = _start(job, plan)
     with _study_folder(job) as folder:
         work = _work(spec, plan, parts, folder)
         setup = _setup(job, checked, folder, earlier, work)
@@ -67,12 +67,20 @@ def tune_model(
             outcome = run_study(plan, work, setup, _Listener(job, plan.goal, runs))
         held_out = _held_out(spec, work, outcome)
     summary = _summary(spec, plan, outcome)
-    _record(job, summary, outcome, plan)
+    _record(job, summary, outcome)
     best = family_of(spec.model).without_early_stopping(work.model_of(outcome.best.params), outcome.best.facts)
     # no checkpoint: that of a trial would not be one of the refit
     refit = replace(context, checkpoint_folder=None)
     fitted = family_of(spec.model).fit(best, FitData(schema, whole, None), refit)
-    return replace(fitted, facts={**outcome.best.facts, **fitted.facts}, held_out=held_out), summary
+    facts = {**outcome.best.facts, **fitted.facts}
+    return replace(fitted, facts=facts, held_out=held_out), _study(plan, outcome, summary)
+
+
+def _start(job: Job, plan: StudyPlan) -> list[dict[str, Any]]:
+    """Configurations to begin with: of a repetition those that the earlier search began with."""
+    if job.started_from is not None:
+        return job.started_from
+    return earlier_configs(job.workplace.registry, job.spec, plan)
 
 
 def _held_out(spec: TrainSpec, work: TrialWork, outcome: StudyOutcome) -> HeldOut:
@@ -190,9 +198,16 @@ def _summary(spec: TrainSpec, plan: StudyPlan, outcome: StudyOutcome) -> StudySu
     )
 
 
-def _record(job: Job, summary: StudySummary, outcome: StudyOutcome, plan: StudyPlan) -> None:
+def _record(job: Job, summary: StudySummary, outcome: StudyOutcome) -> None:
     """The study beside the run's other artifacts."""
     rows = [row.model_dump(mode="json") for row in outcome.rows]
     document: Mapping[str, Any] = {"summary": summary.model_dump(mode="json"), "trials": rows}
     job.tracker.log_text("study.json", json.dumps(document, indent=2, default=str))
-    job.tracker.log_text("study.html", study_fragment(summary, outcome.rows, plan.goal))
+
+
+def _study(plan: StudyPlan, outcome: StudyOutcome, summary: StudySummary) -> Study:
+    """What the report shows of the search."""
+    complete = [row for row in outcome.rows if row.status == "COMPLETE"]
+    ranked = sorted(complete, key=lambda row: plan.goal.rank(row.values), reverse=True)
+    others = [row for row in outcome.rows if row.status != "COMPLETE"]
+    return study_of(summary, ranked, others, is_maximized(plan.goal.first))

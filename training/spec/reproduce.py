@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -20,5 +20,7 @@ class ReproduceSpec(SpecModel):
     """Its spec, with its snapshot as the source."""
     metrics: dict[str, float | None]
     """Its hold-out metrics."""
+    started_from: list[dict[str, Any]] = []
+    """Configurations of still earlier searches that its own search began with; searches since then are not asked."""
     priority: Annotated[int, Field(ge=-1000, le=1000)] = 0
     tags: dict[str, str] = {}

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import ray
 from ray.air.execution.resources.fixed import FixedResourceManager
-from ray.exceptions import RayActorError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 from ray.tune import PlacementGroupFactory
 from ray.tune.error import TuneError
 from ray.tune.execution.tune_controller import TuneController
@@ -22,6 +24,8 @@ from training.tuning.actor import OUTCOME, Failure, TrialActor, WorkReference
 from training.tuning.work import Progress, TrialOutcome
 
 TRAINABLE = "training-trial"
+LEND_S = 0.05
+"""How long the control loop waits for processes that are starting, before it looks at those that run."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +72,15 @@ class ProposedTrials(SearchAlgorithm):
     causes: dict[str, str] = field(default_factory=dict)
     _running: dict[str, int] = field(default_factory=dict)
     _is_over: bool = False
+    is_drained: bool = False
+    """Whether there was nothing to propose the last time; a trial whose process dies may change that."""
 
     def next_trial(self) -> Trial | None:
         """The next trial, if there is room for it."""
         if self._is_over or len(self._running) >= self.limit:
             return None
         proposal = self.propose()
+        self.is_drained = proposal is None
         if proposal is None:
             # while one runs it may come back, where its process dies
             self._is_over = not self._running
@@ -149,8 +156,18 @@ class StudyController(TuneController):
         """Waits for one event, at most 0.1 s, and deals with it; False when every trial is over."""
         if self.is_finished():  # type: ignore[no-untyped-call]  # Tune leaves some of its methods untyped
             return False
+        self._lend_cpus()
         self.step()  # type: ignore[no-untyped-call]  # as above
         return True
+
+    def _lend_cpus(self) -> None:
+        """Where a process of trials has not started yet: waits a moment for it in a way that makes Ray lend it the CPUs
+        of this job, which Tune's own way of waiting does not."""
+        starting = self._actor_manager._actor_state_events.get_futures()
+        if starting:
+            # a process that failed to start is Tune's to deal with
+            with suppress(GetTimeoutError, RayError):
+                ray.get(list(starting), timeout=LEND_S)
 
     def close(self) -> None:
         """Ends all processes of trials at once."""
@@ -158,6 +175,17 @@ class StudyController(TuneController):
 
     def checkpoint(self, force: bool = False, wait: bool = False) -> None:  # noqa: FBT001, FBT002 - Tune's signature
         """Writes nothing."""
+
+    def _maybe_reuse_cached_actor(self, trial: Trial) -> bool:
+        """A trial whose own process is starting waits for it, as long as there are other trials for the free process.
+
+        Tune would give it the free one, end the one that is starting, and start another for the next trial: where
+        trials are shorter than the start of a process, no second one would ever run.
+        """
+        if trial in self._trial_to_actor and trial not in self._resetting_trials and not self._proposed.is_drained:
+            return False
+        reused: bool = super()._maybe_reuse_cached_actor(trial)  # type: ignore[no-untyped-call]  # as above
+        return reused
 
     def _process_trial_failure(self, trial: Trial, exception: TuneError | RayTaskError | RayActorError) -> None:
         self._proposed.causes[trial.trial_id] = " ".join(str(exception).split())[:500]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import insort
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ class Ledger:
     first: deque[tuple[int, dict[str, Any], Origin]] = field(default_factory=deque)
     """Trials whose configurations are known beforehand."""
     _next: int = 0
+    _order: list[tuple[tuple[float, float], int]] = field(default_factory=list)
+    """Rank and negative number of the complete trials, ascending, so that no trial costs more the more there are."""
 
     def resume(self, rows: Mapping[int, TrialRow]) -> None:
         """Takes over the trials of an attempt before; those that it did not finish are to be run again."""
@@ -35,8 +38,7 @@ class Ledger:
             if row.status == "RUNNING":
                 self.first.append((number, row.params, row.origin))
             else:
-                self.rows[number] = row
-                self.ended.append(row)
+                self._note(row)
 
     def expect(self, config: dict[str, Any], origin: Origin) -> None:
         """A configuration to try before the searcher is asked."""
@@ -61,20 +63,22 @@ class Ledger:
     def end(self, number: int, finding: Finding) -> TrialRow:
         """A trial is over."""
         row = self.rows[number].model_copy(update={"finished_at": _now()} | self._found(finding))
-        self.rows[number] = row
-        self.ended.append(row)
+        self._note(row)
         return row
+
+    def _note(self, row: TrialRow) -> None:
+        self.rows[row.number] = row
+        self.ended.append(row)
+        if row.status == "COMPLETE":
+            insort(self._order, (self.goal.rank(row.values), -row.number))
 
     def best(self) -> TrialRow | None:
         """The complete trial that ranks first; of equal ones the one with the lowest number."""
-        complete = [row for row in self.ended if row.status == "COMPLETE"]
-        return max(complete, key=lambda row: (self.goal.rank(row.values), -row.number), default=None)
+        return self.rows[-self._order[-1][1]] if self._order else None
 
     def best_numbers(self, count: int) -> set[int]:
         """Numbers of the best complete trials."""
-        complete = [row for row in self.ended if row.status == "COMPLETE"]
-        ranked = sorted(complete, key=lambda row: (self.goal.rank(row.values), -row.number), reverse=True)
-        return {row.number for row in ranked[:count]}
+        return {-place for _, place in self._order[-count:]}
 
     def _found(self, finding: Finding) -> dict[str, Any]:
         if isinstance(finding, Failure):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.stats import norm
@@ -21,28 +22,29 @@ LENGTHS, NOISES = (0.05, 20.0), (1e-6, 1.0)
 """Bounds of the process's lengths in the unit cube, and of its noise as a share of the spread of the trials."""
 
 
-def why_stop(stop: StopSpec, goal: Goal, rows: Sequence[TrialRow]) -> str | None:
-    """Why to end the search, after these trials in the order in which they ended; None to go on."""
-    done = [row for row in rows if row.status == "COMPLETE" and row.feasible]
-    gains = [goal.gains(row.values)[0] for row in done]
-    if stop.target is not None and gains:
-        target = stop.target if is_maximized(goal.first) else -stop.target
-        if max(gains) >= target:
-            return f"target: {goal.first} reached {stop.target:g}"
-    if stop.patience is not None:
-        since = _trials_without_gain(goal, rows, stop.min_gain)
-        if since >= stop.patience:
-            return f"patience: {since} trials without a better {goal.first}"
-    return None
+@dataclass
+class StopRule:
+    """Target and patience, trial by trial in the order in which they end."""
 
+    stop: StopSpec
+    goal: Goal
+    _best: float = -np.inf
+    _since: int = 0
 
-def _trials_without_gain(goal: Goal, rows: Sequence[TrialRow], min_gain: float) -> int:
-    best, since = -np.inf, 0
-    for row in rows:
-        gain = goal.gains(row.values)[0] if row.status == "COMPLETE" and row.feasible else -np.inf
-        since = 0 if gain > best + min_gain else since + 1
-        best = max(best, gain)
-    return since
+    def learn(self, row: TrialRow) -> None:
+        """A trial is over."""
+        gain = self.goal.gains(row.values)[0] if row.status == "COMPLETE" and row.feasible else -np.inf
+        self._since = 0 if gain > self._best + self.stop.min_gain else self._since + 1
+        self._best = max(self._best, gain)
+
+    def reason(self) -> str | None:
+        """Why to end the search; None to go on."""
+        stop, first = self.stop, self.goal.first
+        if stop.target is not None and self._best >= (stop.target if is_maximized(first) else -stop.target):
+            return f"target: {first} reached {stop.target:g}"
+        if stop.patience is not None and self._since >= stop.patience:
+            return f"patience: {self._since} trials without a better {first}"
+        return None
 
 
 def expected_gain(space: Space, goal: Goal, rows: Sequence[TrialRow], seed: int) -> float:

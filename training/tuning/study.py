@@ -22,7 +22,7 @@ from training.tuning.ledger import Ledger
 from training.tuning.plan import StudyPlan
 from training.tuning.proposers import make_proposer
 from training.tuning.schedulers import PACES, make_scheduler
-from training.tuning.stops import expected_gain, why_stop
+from training.tuning.stops import StopRule, expected_gain
 from training.tuning.work import Progress, TrialWork
 
 logger = logging.getLogger("training")
@@ -31,6 +31,8 @@ KEPT_SCORES = 1
 """Trials, the best ones, whose scores of the held-out rows are kept; and those of the default configuration."""
 LATE_S, LATE_SHARE = 5.0, 0.1
 """After the time budget, for fits that return the best so far; plus a share of the budget. Then they are ended."""
+NOISE_EVERY = 20
+"""Once there are more trials than so many, the gain still to be expected is asked for after each further twentieth."""
 SEED_STEP = 7919
 """Keeps a resumed searcher from proposing what the attempt before it proposed."""
 
@@ -106,8 +108,10 @@ class _Study:
         resumed = len(self._ledger.ended)
         seed = self.setup.seed + SEED_STEP * resumed
         self._proposer = make_proposer(self.plan.tune.searcher, self.plan.space, self.plan.goal, seed)
+        self._stops = StopRule(self.plan.tune.stop, self.plan.goal)
         for row in self._ledger.ended:
             self._proposer.learn(row)
+            self._stops.learn(row)
         if not self._journal.rows:
             self._ledger.expect({}, "default")
             for config in self.setup.earlier:
@@ -168,6 +172,7 @@ class _Study:
         row = self._ledger.end(number, finding)
         self._journal.write(row)
         self._proposer.learn(row)
+        self._stops.learn(row)
         self.listener.trial(row)
         if row.status == "FAILED":
             logger.warning("trial %d failed: %s", number, row.error)
@@ -179,14 +184,15 @@ class _Study:
         self._stop_if_enough()
 
     def _stop_if_enough(self) -> None:
-        reason = why_stop(self.plan.tune.stop, self.plan.goal, self._ledger.ended)
-        reason = reason or self._below_noise()
+        reason = self._stops.reason() or self._below_noise()
         if reason is not None:
             self._ended_by = reason
 
     def _below_noise(self) -> str | None:
-        best = self._ledger.best()
-        if not self.plan.tune.stop.below_noise or best is None or self.setup.noise is None:
+        if not self.plan.tune.stop.below_noise or self.setup.noise is None:
+            return None
+        best, ended = self._ledger.best(), len(self._ledger.ended)
+        if best is None or ended % max(1, ended // NOISE_EVERY):
             return None
         gain = expected_gain(self.plan.space, self.plan.goal, self._ledger.ended, self.setup.seed)
         if gain == float("inf"):

@@ -16,10 +16,10 @@ from dispatcher_cluster import local_cluster
 from training.data import DataAccess
 from training.errors import FitError, JobCancelledError, SpecError
 from training.events import SilentObserver
-from training.pipeline import Workplace, plan, run
+from training.pipeline import Workplace, plan, reproduce, run
 from training.registry import Registry
 from training.result import TrainResult
-from training.spec import TrainSpec, parse_spec
+from training.spec import ReproduceSpec, TrainSpec, parse_spec
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -253,3 +253,21 @@ def test_a_study_begins_with_the_best_of_earlier_ones(workplace: Workplace) -> N
     with pytest.raises(SpecError) as caught:
         plan(unknown, workplace)
     assert caught.value.problems[0].field == "tune.warm_start_from"
+
+
+def test_a_search_is_reproduced_although_more_has_been_learnt_since(workplace: Workplace) -> None:
+    tune = {"num_trials": 5, "max_concurrent_trials": 1}
+    search(workplace, "learnt", tune, model=LINEAR)
+    first = run(spec_of("learnt", tune, model=LINEAR), workplace, Watcher(), job_id="job_learnt_second")
+    run(spec_of("learnt", tune, model=LINEAR), workplace, Watcher(), job_id="job_learnt_third")
+    assert first.study.started_from
+    spec = ReproduceSpec(
+        name="learnt", job_id="job_learnt_second", train=spec_of("learnt", tune, model=LINEAR),
+        metrics={name: found.value for name, found in first.metrics.items()}, started_from=first.study.started_from,
+    )  # fmt: skip
+
+    found = reproduce(spec, workplace, Watcher(), job_id="job_learnt_again")
+
+    assert found.identical
+    trials = [workplace.registry.trials("learnt", job) for job in ("job_learnt_second", "job_learnt_again")]
+    assert [row.params for row in trials[0]] == [row.params for row in trials[1]]

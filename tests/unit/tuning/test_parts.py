@@ -15,7 +15,7 @@ import pytest
 from training.data.table import Column, Rows, TableSchema
 from training.errors import FitError
 from training.models import FitContext, FitData, family_of
-from training.result import StudySummary, TrialRow
+from training.result import TrialRow
 from training.spec import SklearnSpec, StopSpec, TorchSpec, XGBoostSpec
 from training.tuning.actor import Failure
 from training.tuning.held_out import fold_data, fold_places, objective_noise
@@ -23,8 +23,7 @@ from training.tuning.journal import JOURNAL_FILE, Journal
 from training.tuning.ledger import Ledger
 from training.tuning.milestones import Milestones
 from training.tuning.objective import Goal
-from training.tuning.report import study_fragment
-from training.tuning.stops import why_stop
+from training.tuning.stops import StopRule
 from training.tuning.work import Progress, Trial, TrialOutcome, TrialWork
 
 GOAL = Goal(("roc_auc",))
@@ -146,9 +145,11 @@ def test_a_score_is_the_best_so_far_and_more_is_better() -> None:
     ],
 )
 def test_a_search_ends_when_it_has_seen_enough(stop: StopSpec, values: list[float], reason: str | None) -> None:
-    found = why_stop(stop, GOAL, [row(number, roc_auc=value) for number, value in enumerate(values)])
+    rule = StopRule(stop, GOAL)
+    for number, value in enumerate(values):
+        rule.learn(row(number, roc_auc=value))
 
-    assert (found or "").split(":")[0] == (reason or "")
+    assert (rule.reason() or "").split(":")[0] == (reason or "")
 
 
 @pytest.mark.parametrize(
@@ -224,29 +225,3 @@ def test_a_configuration_that_cannot_be_fitted_is_an_error_of_the_family(tmp_pat
 
     with pytest.raises(FitError, match="diverged"):
         run(work_of(XGBoostSpec(), tmp_path, fit=broken), {})
-
-
-def test_the_fragment_shows_the_study_and_escapes_every_text() -> None:
-    goal = Goal(("roc_auc", "predict_ms"))
-    rows = [
-        TrialRow(
-            number=number, status="COMPLETE", origin="search", params={"a": 10.0**-number, "b": "<script>"},
-            values={"roc_auc": 0.7 + 0.01 * number, "predict_ms": 1.0 + number}, curve=[(1, 0.6), (2, 0.5)],
-            curve_metric="validation/log_loss",
-        )
-        for number in range(5)
-    ]  # fmt: skip
-    summary = StudySummary(
-        objectives=list(goal.objectives), searcher="tpe", scheduler="none", trials={"COMPLETE": 5}, best=rows[4],
-        default=rows[0], pareto=rows[:2], importances={"a": 0.9, "<b>": 0.1}, ended_by="trials", spent_s=3.0,
-    )  # fmt: skip
-
-    fragment = study_fragment(summary, rows, goal)
-
-    for title in ("Optimisation history", "Importance", "Parallel coordinates", "Learning curves", "Pareto front"):
-        assert title in fragment
-    assert "<script" not in fragment
-    assert "<b>" not in fragment
-    assert "http" not in fragment
-    single = study_fragment(summary, [rows[0]], Goal(("roc_auc",)))
-    assert single.startswith("<section")

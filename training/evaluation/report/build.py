@@ -17,7 +17,7 @@ from training.evaluation.report.curves import curves_of
 from training.evaluation.report.explanation import explanation_of
 from training.evaluation.report.fairness import group_differences
 from training.evaluation.report.findings import checks_of, limits_of
-from training.evaluation.report.model import Explanation, LearningPoint, Report, WeakSlice, WeakSlices
+from training.evaluation.report.model import Explanation, LearningPoint, Report, Study, WeakSlice, WeakSlices
 from training.evaluation.statistic import FloatArray
 from training.evaluation.weak_slices import FALSE_DISCOVERY_RATE, find_weak_slices, row_loss
 from training.mts_scoring.model import ScoringModel
@@ -47,6 +47,7 @@ class ReportInputs:
     created_at: datetime
     facts: dict[str, str] = field(default_factory=dict)
     learning_curve: Sequence[LearningPoint] = ()
+    study: Study | None = None
 
 
 def build_report(given: ReportInputs) -> Report:
@@ -78,6 +79,7 @@ def build_report(given: ReportInputs) -> Report:
         explanation=explanation,
         learning_curve=list(given.learning_curve),
         leaderboard=given.leaderboard,
+        study=given.study,
         gate=given.gate,
         data=given.data,
         profile=make_profile(given.train, model.features, given.scores, list(model.classes) or ["prediction"]),

@@ -6,7 +6,16 @@ from datetime import datetime
 from typing import Any
 
 from training.evaluation.profile import Profile
-from training.result import DataSummary, GateVerdict, Interval, LeaderboardRow, ResultModel, SliceRow
+from training.result import (
+    DataSummary,
+    GateVerdict,
+    Interval,
+    LeaderboardRow,
+    ResultModel,
+    SliceRow,
+    StudySummary,
+    TrialRow,
+)
 
 FORMAT_VERSION = 1
 
@@ -158,6 +167,16 @@ class LearningPoint(ResultModel):
     test: float
 
 
+class Study(ResultModel):
+    """The search for hyperparameters that came before the fit."""
+
+    summary: StudySummary
+    maximized: bool
+    """Whether more of the first objective is better."""
+    trials: list[TrialRow]
+    """By number; of very many, the best and some of the others. Only some have their curves."""
+
+
 class Check(ResultModel):
     """Something that was looked at before the version was made."""
 
@@ -193,6 +212,7 @@ class Report(ResultModel):
     explanation: Explanation | None
     learning_curve: list[LearningPoint]
     leaderboard: list[LeaderboardRow]
+    study: Study | None = None
     gate: GateVerdict | None
     data: DataSummary
     data_uri: str

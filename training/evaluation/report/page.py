@@ -10,6 +10,7 @@ import jinja2
 
 from training.evaluation.report.model import Report
 from training.evaluation.report.plots import dependence_figures, explanation_figures, quality_figures
+from training.evaluation.report.study import best_trials, study_figures, study_sentences
 from training.result import Interval
 
 CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -29,6 +30,9 @@ def render_page(report: Report, status: Mapping[str, str] | None = None) -> str:
         csp=CSP,
         quality=list(quality_figures(report)),
         explanation=[] if report.explanation is None else list(explanation_figures(report.explanation)),
+        study_figures=[] if report.study is None else list(study_figures(report.study)),
+        study_sentences=[] if report.study is None else list(study_sentences(report.study)),
+        best_trials=[] if report.study is None else best_trials(report.study),
         dependence=[] if report.explanation is None else list(dependence_figures(report.explanation)),
     )
     return text
@@ -40,7 +44,7 @@ def _template() -> jinja2.Template:
         loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )  # fmt: skip
-    environment.filters |= {"figure": _figure, "interval": _interval, "share": _share}
+    environment.filters |= {"figure": _figure, "interval": _interval, "share": _share, "value": _value}
     return environment.get_template("page.html")
 
 
@@ -56,3 +60,8 @@ def _interval(interval: Interval) -> str:
 
 def _share(value: float | None) -> str:
     return "–" if value is None else f"{value:.1%}"
+
+
+def _value(value: object) -> str:
+    """A value of a parameter, to four digits."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

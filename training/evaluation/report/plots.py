@@ -3,24 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from markupsafe import Markup
 
+from training.evaluation.report.figure import Figure
 from training.evaluation.report.model import Curves, Dependence, Explanation, LearningPoint, Report
 from training.evaluation.report.svg import Plot, bars
 
 TOP_FEATURES = 15
 UNIT = (0.0, 1.0)
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A plot and what it says."""
-
-    title: str
-    svg: Markup
-    caption: str
 
 
 def quality_figures(report: Report) -> Iterator[Figure]:

@@ -72,7 +72,7 @@ class Plot:
 
     def draw(self) -> Markup:
         """The SVG element."""
-        return _svg(self.title, self.height, [*self._axes(), *self.parts])
+        return drawing(self.title, self.height, [*self._axes(), *self.parts])
 
     def _axes(self) -> list[str]:
         drawn = []
@@ -133,7 +133,7 @@ def bars(title: str, rows: Sequence[tuple[str, float, float | None]], *, whole: 
             left, right = zero + (value - spread) * scale, zero + (value + spread) * scale
             drawn.append(f'<line class="whisker" x1="{left:.1f}" x2="{right:.1f}" y1="{y + 11}" y2="{y + 11}"/>')
         drawn.append(f'<text x="{WIDTH - 2}" y="{y + 15}" text-anchor="end">{shown}</text>')
-    return _svg(title, height, drawn)
+    return drawing(title, height, drawn)
 
 
 def ticks(low: float, high: float, wanted: int = 5) -> list[float]:
@@ -168,9 +168,10 @@ def cut(label: str, width: float) -> str:
     return label if len(label) <= most else label[: most - 1] + "…"
 
 
-def _svg(title: str, height: float, parts: Sequence[str]) -> Markup:
+def drawing(title: str, height: float, parts: Sequence[str], *, width: float = WIDTH) -> Markup:
+    """The SVG element of parts whose texts are escaped."""
     body = "".join(parts)
     return Markup(  # noqa: S704 - every text in it was escaped where it was put in
-        f'<svg viewBox="0 0 {WIDTH:g} {height:g}" role="img" aria-label="{escape(title)}">'
+        f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(title)}">'
         f"<title>{escape(title)}</title>{body}</svg>"
     )
