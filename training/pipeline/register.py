@@ -11,7 +11,7 @@ from training.pipeline.job import Job
 from training.pipeline.prepare import Checked, Parts
 from training.pipeline.report import report_of, version_files
 from training.registry import gate
-from training.result import GateVerdict, VersionReference
+from training.result import FeatureStoreUse, GateVerdict, VersionReference
 
 SAMPLE_ROWS = 5
 """Raw rows kept with the version as its input example."""
@@ -37,6 +37,7 @@ def register(
             "data_sha256": checked.dataset.sha256,
             "data_uri": checked.dataset.uri,
             "data_snapshot": checked.dataset.snapshot,
+            **_feature_views(checked.dataset.feature_store),
         },
         row_hashes=checked.hashes[fitted_on],
         verdict=verdict,
@@ -46,3 +47,11 @@ def register(
         },
     )
     return version, gate.apply(registry, version)
+
+
+def _feature_views(use: FeatureStoreUse | None) -> dict[str, str]:
+    """The feature views that the rows came from, with their versions."""
+    if use is None:
+        return {}
+    views = [f"{view.name} {view.version} {view.definition_sha256[:12]}" for view in use.views]
+    return {"feature_repository": f"{use.repository}/{use.project}", "feature_views": ", ".join(views)}
