@@ -111,6 +111,48 @@ class Finding(ResultModel):
     figures: dict[str, float] = {}
 
 
+class FeatureField(ResultModel):
+    """A column of the table that comes from a feature view."""
+
+    column: str
+    reference: str
+    """As an online request names it, such as bureau:income."""
+    type: str
+    """Of the feature store."""
+
+
+class FeatureViewUse(ResultModel):
+    """A feature view as it was when the rows were read."""
+
+    name: str
+    version: str
+    """The number that the feature store gives the definition, where it counts them, else "latest"."""
+    definition_sha256: str
+    """Of the definition, so that another one under the same name is told from this."""
+    updated_at: str | None
+    join_keys: list[str]
+    request_columns: list[str] = []
+    """What a caller sends with the request, for features that are computed on demand."""
+    ttl_s: float | None = None
+    """Older values than this do not count; None for no limit."""
+    online: bool
+    """Whether the online store serves it."""
+    features: list[FeatureField]
+
+
+class FeatureStoreUse(ResultModel):
+    """Which features of a feature store a model was trained on, and how they are asked for online."""
+
+    repository: str
+    project: str
+    feature_service: str | None
+    timestamp_column: str
+    known_at_event: bool
+    """Whether values that were written after the event are left out, too, not only those that speak of a later time."""
+    online_store: str | None
+    views: list[FeatureViewUse]
+
+
 class DataSummary(ResultModel):
     """The rows that the job saw."""
 
@@ -124,6 +166,8 @@ class DataSummary(ResultModel):
     warnings: list[str] = []
     findings: list[Finding] = []
     """What the checks found, the gravest first."""
+    feature_store: FeatureStoreUse | None = None
+    """Where features came from a feature store."""
 
 
 class TrialRow(ResultModel):

@@ -97,9 +97,9 @@ def access(tmp_path: Path) -> DataAccess:
 
 
 def test_every_source_and_format_is_covered():
-    # a database has types and limits of its own: tests/integration/data
+    # a database and a feature store have types and limits of their own: tests/integration/data
     # a pool joins labels to rows of another source: tests/unit/data/test_pool_source.py
-    assert set(WRITERS) == set(FORMATS) | (set(SOURCES) - {"file", "sql", "pool"})
+    assert set(WRITERS) == set(FORMATS) | (set(SOURCES) - {"file", "sql", "pool", "feast"})
 
 
 def test_types_and_values(write, tmp_path, access):

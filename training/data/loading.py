@@ -11,7 +11,9 @@ import pyarrow as pa
 from training.data.access import DataAccess
 from training.data.content_hash import content_sha256
 from training.data.sources import SOURCES
+from training.data.sources.feast_source import USE_KEY
 from training.data.table import Dataset
+from training.result import FeatureStoreUse
 from training.spec import Source
 
 _LARGE_BYTES = 64 * 2**20
@@ -45,6 +47,9 @@ def load(
     """
     reader = SOURCES[source.type]
     table = reader.read(source, access, field, columns)
+    found = (table.schema.metadata or {}).get(USE_KEY)
+    feature_store = None if found is None else FeatureStoreUse.model_validate_json(found)
+    table = table.replace_schema_metadata(None)
     large = table.nbytes >= _LARGE_BYTES
     if large:
         pa.default_memory_pool().release_unused()  # what the parser used; the fit will need it
@@ -53,7 +58,9 @@ def load(
     snapshot = "" if keep is None else keep(table, sha256, uri)
     tables = [table]
     del table
-    return Dataset(frame=_frame(tables, large=large), sha256=sha256, uri=uri, snapshot=snapshot)
+    return Dataset(
+        frame=_frame(tables, large=large), sha256=sha256, uri=uri, snapshot=snapshot, feature_store=feature_store
+    )
 
 
 def batches(

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from training.result import FeatureStoreUse
 from training.spec import SplitStrategy, Task
 
 ColumnKind = Literal["numeric", "categorical", "boolean", "datetime", "text", "identifier", "constant", "empty"]
@@ -29,6 +30,8 @@ class Dataset:
     """For people and for lineage; holds no secret."""
     snapshot: str = ""
     """Where these rows are kept; empty where they are not."""
+    feature_store: FeatureStoreUse | None = None
+    """Which features came from a feature store; None where none did."""
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ class Checked:
             split=f"{self.split.strategy}: {self.split.reason}",
             warnings=list(self.warnings),
             findings=list(self.findings),
+            feature_store=self.dataset.feature_store,
         )
 
 

@@ -12,7 +12,7 @@ from training.pipeline.job import Job
 from training.pipeline.prepare import Checked, Parts
 from training.pipeline.report import report_of, version_files
 from training.registry import gate
-from training.result import GateVerdict, VersionReference
+from training.result import FeatureStoreUse, GateVerdict, VersionReference
 
 CAUSES = ("monitor", "alarm", "pool")
 """Tags of a job that say why it was: they become lineage of the version."""
@@ -41,6 +41,7 @@ def register(
             "data_uri": checked.dataset.uri,
             "data_snapshot": checked.dataset.snapshot,
             **{name: job.spec.tags[name] for name in CAUSES if name in job.spec.tags},
+            **_feature_views(checked.dataset.feature_store),
         },
         row_hashes=checked.hashes[fitted_on],
         verdict=verdict,
@@ -50,3 +51,11 @@ def register(
         },
     )
     return version, gate.apply(registry, version)
+
+
+def _feature_views(use: FeatureStoreUse | None) -> dict[str, str]:
+    """The feature views that the rows came from, with their versions."""
+    if use is None:
+        return {}
+    views = [f"{view.name} {view.version} {view.definition_sha256[:12]}" for view in use.views]
+    return {"feature_repository": f"{use.repository}/{use.project}", "feature_views": ", ".join(views)}

@@ -13,7 +13,7 @@ from training.pipeline.assess import Assessment
 from training.pipeline.job import Job
 from training.pipeline.prepare import Checked, Parts
 from training.registry.environment import code_version
-from training.registry.files import GOLDEN, REPORT_JSON, REPORT_PAGE, TEST_ROWS, HoldOutScores
+from training.registry.files import FEATURE_STORE, GOLDEN, REPORT_JSON, REPORT_PAGE, TEST_ROWS, HoldOutScores
 from training.registry.golden import golden_rows
 from training.result import GateVerdict
 
@@ -64,7 +64,9 @@ def version_files(
         scores=assessment.scores,
         weight=parts.test.weight,
     )
+    use = checked.dataset.feature_store
     return {
+        **({} if use is None else {FEATURE_STORE: use.model_dump_json(indent=2).encode()}),
         REPORT_JSON: report.model_dump_json().encode(),
         REPORT_PAGE: render_page(report).encode(),
         TEST_ROWS: scores.to_bytes(),

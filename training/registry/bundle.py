@@ -14,7 +14,7 @@ from mlflow.artifacts import download_artifacts
 from training import bundle_file
 from training.evaluation.report import Report, render_page
 from training.registry.errors import translated
-from training.registry.files import GOLDEN, REPORT_JSON
+from training.registry.files import FEATURE_STORE, GOLDEN, REPORT_JSON
 from training.registry.model import VersionInfo
 from training.registry.versions import read_file
 
@@ -27,8 +27,8 @@ def write_bundle(info: VersionInfo, folder: Path) -> tuple[Path, str]:
     """Writes the bundle of a version into a folder.
 
     It holds the MLflow model (`model/`), golden rows with expected scores, the reference profile, the report as card,
-    the requirements, `verify.py`, and the manifest `bundle.json` with the schema of input and output, threshold,
-    classes, calibration and the SHA-256 of every file.
+    the requirements, `verify.py`, the online schema where features came from a feature store, and the manifest
+    `bundle.json` with the schema of input and output, threshold, classes, calibration and the SHA-256 of every file.
 
     Returns:
         The archive, and the SHA-256 of all its bytes but the trailer, see `bundle_file`.
@@ -39,10 +39,13 @@ def write_bundle(info: VersionInfo, folder: Path) -> tuple[Path, str]:
     """
     report = Report.model_validate_json(read_file(info, REPORT_JSON)).model_copy(update={"version": info.version})
     golden = read_file(info, GOLDEN)
+    online = _feature_store(info)
     inside = folder / "bundle"
     with translated(f"reading the model of {info.uri}"):
         shutil.copytree(download_artifacts(artifact_uri=info.source, dst_path=str(folder / "download")), inside / MODEL)
     (inside / "golden.json").write_bytes(golden)
+    if online is not None:
+        (inside / "feature_store.json").write_bytes(online)
     (inside / "profile.json").write_text(report.profile.model_dump_json(indent=2), encoding="utf-8")
     (inside / "card.json").write_text(report.model_dump_json(), encoding="utf-8")
     (inside / "card.html").write_text(render_page(report), encoding="utf-8")
@@ -54,6 +57,11 @@ def write_bundle(info: VersionInfo, folder: Path) -> tuple[Path, str]:
     path = folder / f"{info.name}-{info.version}.zip"
     _pack(inside, path)
     return path, bundle_file.seal(path)
+
+
+def _feature_store(info: VersionInfo) -> bytes | None:
+    """Which features to ask for online; None for a version whose rows did not come from a feature store."""
+    return read_file(info, FEATURE_STORE) if "feature_views" in info.lineage else None
 
 
 def _manifest(info: VersionInfo, report: Report, inside: Path) -> dict[str, Any]:
@@ -74,6 +82,7 @@ def _manifest(info: VersionInfo, report: Report, inside: Path) -> dict[str, Any]
         "lineage": {
             "job_id": info.job_id, "run_id": info.run_id, "data_sha256": info.data_sha256,
             "code_version": info.code_version, "created_at": info.created_at.isoformat(),
+            **{name: text for name, text in info.lineage.items() if name.startswith("feature_")},
         },
         "sha256": {
             path.relative_to(inside).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()

@@ -12,6 +12,8 @@ import numpy.typing as npt
 REPORT_JSON, REPORT_PAGE = "report/report.json", "report/report.html"
 TEST_ROWS = "rows/test.npz"
 GOLDEN = "hand_off/golden.json"
+FEATURE_STORE = "hand_off/feature_store.json"
+"""Only with versions that were trained on a feature store."""
 
 
 @dataclass(frozen=True)

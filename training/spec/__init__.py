@@ -3,6 +3,7 @@
 from training.spec.base import SpecModel
 from training.spec.data import (
     DataSpec,
+    FeastSource,
     FileSource,
     InlineSource,
     PoolLabel,
@@ -39,6 +40,7 @@ __all__ = [
     "EvaluateSpec",
     "EvaluationData",
     "EvaluationSpec",
+    "FeastSource",
     "FileSource",
     "FloatRange",
     "HybridSpec",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from training.spec.base import SpecModel
 from training.spec.sources import Scalar, SnapshotSource, SqlSource, UploadSource
@@ -67,11 +67,41 @@ class PoolSource(SpecModel):
     labels: Annotated[list[PoolLabel], Field(min_length=1, max_length=1_000_000)]
 
 
+class FeastSource(SpecModel):
+    """Rows of another source, each with the feature values that were known at its time, from a Feast repository.
+
+    The table has the columns of `entities`, then the features. A value from after the time of a row never enters.
+    """
+
+    type: Literal["feast"] = "feast"
+    repository: Annotated[str, Field(min_length=1, max_length=100)]
+    """Name of a repository in the operator's MTS_CONNECTIONS_FILE."""
+    features: Annotated[list[Annotated[str, Field(pattern=r"^[^:]+:[^:]+$")]], Field(min_length=1)] | None = None
+    """Such as ["bureau:income", "bureau:debts"]."""
+    feature_service: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    """Instead of `features`: a service of the repository."""
+    entities: Source
+    """The rows, with the join keys of the features, the time of the event, and the target."""
+    timestamp_column: Annotated[str, Field(min_length=1)] = "event_timestamp"
+    """The column of `entities` that says when the event was; times without a zone are UTC."""
+    full_feature_names: bool = False
+    """Names columns view__feature, for views that have features of the same name."""
+
+    @model_validator(mode="after")
+    def _one_of(self) -> Self:
+        if (self.features is None) == (self.feature_service is None):
+            raise ValueError("give either features or feature_service")
+        if self.entities.type == "feast":
+            raise ValueError("entities come from another source, not from a feature store")
+        return self
+
+
 Source = Annotated[
-    FileSource | InlineSource | SqlSource | UploadSource | SnapshotSource | PoolSource,
+    FileSource | InlineSource | SqlSource | UploadSource | SnapshotSource | PoolSource | FeastSource,
     Field(discriminator="type"),
 ]
 PoolSource.model_rebuild()
+FeastSource.model_rebuild()
 
 
 class DataSpec(SpecModel):

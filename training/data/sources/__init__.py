@@ -3,6 +3,7 @@
 from typing import Any
 
 from training.data.sources.base import DataSource
+from training.data.sources.feast_source import FeastRows
 from training.data.sources.file_source import FileRows
 from training.data.sources.inline_source import InlineRows
 from training.data.sources.pool_source import PoolRows
@@ -18,5 +19,6 @@ SOURCES: dict[str, DataSource[Any]] = {
     "upload": UploadRows(),
 }
 SOURCES["pool"] = PoolRows(SOURCES)
+SOURCES["feast"] = FeastRows(SOURCES)
 
 __all__ = ["SOURCES", "DataSource"]
