@@ -12,6 +12,7 @@ from benchmarks import (
     first_line,
     long_fit,
     monitoring,
+    monitoring_http,
     reads,
     small_jobs,
     tuning,
@@ -29,6 +30,7 @@ BENCHMARKS = {
     "evaluation": evaluation.rows,
     "active_learning": active_learning.rows,
     "monitoring": monitoring.rows,
+    "monitoring_http": monitoring_http.rows,
 }
 
 if __name__ == "__main__":
