@@ -15,6 +15,7 @@ from benchmarks import (
     first_line,
     long_fit,
     monitoring,
+    monitoring_http,
     reads,
     small_jobs,
     tuning,
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "evaluation": evaluation.rows,
     "active_learning": active_learning.rows,
     "monitoring": monitoring.rows,
+    "monitoring_http": monitoring_http.rows,
 }
 
 PARTS = {"tuning": tuning.PARTS}

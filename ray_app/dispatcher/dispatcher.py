@@ -256,8 +256,9 @@ class Dispatcher:
             announce=self._announce,
         )  # fmt: skip
         self._monitors = MonitorDesk(
-            self._store.monitors, controller.submit, self._store.list, utc_now, self._desk(controller)
-        )
+            self._store.monitors, controller.submit, self._store.list, utc_now, pools=self._desk(controller),
+            announce=self._tell_of_alarm,
+        )  # fmt: skip
         controller.also = self._monitor_step
         # when the controller is there: a check may have ended while nobody listened
         self._later(lambda _: self._monitor_desk().reconcile())
@@ -266,6 +267,15 @@ class Dispatcher:
     def _announce(self, job_id: str, result: dict[str, Any]) -> Announced:
         events = of_training(job_id, result, self._settings.service_url) if "run_id" in result else []
         return [(event, self._webhooks.receivers(event)) for event in events]
+
+    def _tell_of_alarm(self, event: WebhookEvent, only: str | None) -> None:
+        if self._store is None:
+            raise UnavailableError("the dispatcher is starting")
+        links = {name: f"{self._settings.service_url}{path}" for name, path in event.links.items()}
+        event = event.model_copy(update={"links": links})
+        self._store.webhooks.add(event, self._webhooks.receivers(event) if only is None else [only])
+        if self._sender is not None:
+            self._sender.wake()
 
     def _monitor_desk(self) -> MonitorDesk:
         if self._monitors is None:

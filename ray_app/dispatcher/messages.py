@@ -22,7 +22,6 @@ class Place:
     artifact_uri: str
     checkpoints: Path
     connections_file: Path | None = None
-    webhooks_file: Path | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
@@ -30,7 +29,6 @@ class Place:
         return cls(
             settings.roots, settings.base.resolve(), settings.tracking_uri, settings.artifacts,
             settings.home_path / "checkpoints", settings.connections_path,
-            settings.webhooks_file and settings.webhooks_file.expanduser().resolve(),
         )  # fmt: skip
 
 

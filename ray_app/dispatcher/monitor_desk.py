@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from ray_app.jobs.model import Job, JobKind, JobPage, JobQuery, JobStatus, MonitorStats
 from ray_app.jobs.monitors.model import ActionState, Alarm, AlarmPage, Monitor, MonitorPage
 from ray_app.jobs.monitors.store import MonitorStore
+from ray_app.jobs.webhooks import WebhookEvent
 from training.active_learning.spec import KnownLabel, PoolSpec
 from training.monitoring.cron import Cron
 from training.monitoring.policy import Decision, decide, gravest
@@ -55,14 +56,16 @@ class MonitorDesk:
         jobs: lists finished jobs.
         now: the time of day.
         pools: where rows are labelled.
+        announce: stores an event for one webhook, or for all that want it; once for each id of an event.
     """
 
     def __init__(
         self, store: MonitorStore, submit: Submit, jobs: Callable[[JobQuery], JobPage], now: Callable[[], datetime],
-        pools: Pools,
+        *, pools: Pools, announce: Callable[[WebhookEvent, str | None], None],
     ) -> None:  # fmt: skip
         self._store = store
         self._pools = pools
+        self._announce = announce
         self._submit = submit
         self._jobs = jobs
         self._now = now
@@ -208,6 +211,8 @@ class MonitorDesk:
         if self._store.action_of(alarm.id, decision.action) is not None:
             return
         job_id = None
+        if decision.goes and decision.action == "notify":
+            self._announce(_event(alarm), spec.policy.webhook)
         if decision.goes:
             more = {"alarm": alarm.model_dump(mode="json")}
             job_id = self._start(spec, decision.action, alarm.id, reason=alarm.message, **more).id
@@ -226,3 +231,13 @@ class MonitorDesk:
 
     def _due(self, cron: str | None) -> datetime | None:
         return None if cron is None else Cron.parse(cron).next_after(self._now())
+
+
+def _event(alarm: Alarm) -> WebhookEvent:
+    """What webhooks are told; the id follows from the alarm's, so that telling it twice tells it once."""
+    path = f"/api/v1/monitors/{alarm.monitor}"
+    return WebhookEvent(
+        id=f"evt_{alarm.id}", type="monitor.alarm", created_at=alarm.created_at, model=alarm.model,
+        version=alarm.version, data=alarm.model_dump(mode="json"),
+        links={"alarms": f"{path}/alarms", "report": f"{path}/report"},
+    )  # fmt: skip

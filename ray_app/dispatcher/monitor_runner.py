@@ -19,7 +19,6 @@ from training.monitoring.retraining import plan_retraining
 from training.monitoring.spec import MonitorSpec
 from training.monitoring.store import StreamStore
 from training.monitoring.stream import observe
-from training.monitoring.webhooks import find_webhook, send
 from training.registry import Registry
 from training.registry.model import CHAMPION, VersionInfo
 from training.spec import parse_spec
@@ -67,11 +66,7 @@ class MonitorRunner:
         info = self._registry.version(alarm["model"], alarm["version"])
         told = {name: alarm[name] for name in ("severity", "kind", "subject", "message", "window_start")}
         self._registry.tag_version(info, ALARM_TAG, json.dumps(told, ensure_ascii=False))
-        if spec.policy.webhook is None:
-            return {"notified": ["mlflow"]}
-        event = {"event": "monitor.alarm", "monitor": spec.name, "alarm": alarm}
-        status = send(find_webhook(self._place.webhooks_file, spec.policy.webhook), event, alarm["id"])
-        return {"notified": ["mlflow", spec.policy.webhook], "webhook_status": status}
+        return {"notified": ["mlflow"]}
 
     def _rollback(self, spec: MonitorSpec, raw: dict[str, Any], observer: Observer) -> dict[str, Any]:
         alarm = raw["alarm"]

@@ -27,6 +27,7 @@ from ray_app.services.readiness import Readiness
 from ray_app.services.reproduce import ReproduceService
 from ray_app.services.train import TrainService
 from ray_app.services.trials import TrialService
+from ray_app.services.webhooks import WebhookList
 from ray_app.settings import Settings, environment_secret
 from training.data import DataAccess
 from training.errors import TrainingError
@@ -128,7 +129,14 @@ def assemble(dispatcher: Dispatching, settings: Settings, *, pools: Pools, monit
         trials=TrialService(jobs, workplace.registry, registry_calls),
         active_learning=active_learning,
         label_studio=LabelStudio(active_learning),
-        monitors=MonitorService(monitors, jobs, workplace.registry, settings.artifacts, inflow),
+        monitors=MonitorService(
+            monitors,
+            jobs,
+            workplace.registry,
+            settings.artifacts,
+            inflow,
+            webhooks=WebhookList(settings.webhooks_file),
+        ),
         readiness=Readiness(jobs, workplace.registry, registry_calls),
         quotas=Quotas(jobs),
         audit=AuditLog(settings.logs_path),

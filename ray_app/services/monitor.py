@@ -14,6 +14,7 @@ from ray_app.jobs.monitors.model import AlarmPage, Monitor, MonitorPage
 from ray_app.jobs.monitors.port import Monitors
 from ray_app.jobs.port import Jobs
 from ray_app.services.pool import BoundedPool, OverloadedError
+from ray_app.services.webhooks import WebhookList
 from training.errors import NotFoundError, SpecError, nearest
 from training.monitoring.check import read_report, report_key, report_path
 from training.monitoring.inflow import Receiver
@@ -51,11 +52,14 @@ class MonitorService:
         registry: where versions and their profiles are.
         artifact_uri: where streams are kept.
         pool: for reading batches and files.
+        webhooks: of the operator.
     """
 
     def __init__(
-        self, monitors: Monitors, jobs: Jobs, registry: Registry, artifact_uri: str, pool: BoundedPool
-    ) -> None:
+        self, monitors: Monitors, jobs: Jobs, registry: Registry, artifact_uri: str, pool: BoundedPool,
+        *, webhooks: WebhookList,
+    ) -> None:  # fmt: skip
+        self._webhooks = webhooks
         self._monitors = monitors
         self._jobs = jobs
         self._registry = registry
@@ -77,6 +81,10 @@ class MonitorService:
         spec = parse_spec(MonitorSpec, raw)
         if name is not None and spec.name != name:
             raise SpecError.at("name", spec.name, f"the address names {name}", hint="A monitor cannot be renamed.")
+        webhook, known = spec.policy.webhook, self._webhooks.now()
+        if webhook is not None and webhook not in known:
+            hint = "The operator lists webhooks in the file of MTS_WEBHOOKS_FILE."
+            raise SpecError.at("policy.webhook", webhook, f"no webhook has this id{nearest(webhook, known)}", hint=hint)
         await self._pool.run(self._check, spec)
         monitor, new = await self._monitors.put(spec.model_dump(mode="json"), replace=replace)
         self._targets.pop(spec.name, None)

@@ -53,7 +53,7 @@ class PolicySpec(SpecModel):
     """Actions of a kind in `budget_period_s`."""
     budget_period_s: Annotated[float, Field(gt=0, le=366 * DAY_S)] = 30 * DAY_S
     webhook: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")] | None = None
-    """A name in the operator's webhooks file."""
+    """Id of the operator's webhook that hears of alarms. Default: all that want `monitor.alarm`."""
     training_window: TrainingWindow = "auto"
     """Which labelled rows a retraining uses; `auto` chooses by back-testing."""
     min_labelled_rows: Annotated[int, Field(ge=50)] = 200

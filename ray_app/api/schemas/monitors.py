@@ -16,7 +16,7 @@ MONITOR_EXAMPLES: dict[str, dict[str, Any]] = {
             "model": {"name": "german-credit"},
             "window": {"rows": 5000},
             "slices": ["housing"],
-            "policy": {"actions": ["notify", "retrain"], "cooldown_s": 604800, "webhook": "risk-team"},
+            "policy": {"actions": ["notify", "retrain"], "cooldown_s": 604800},
             "schedule": {"report": "0 3 * * *"},
         },
     },

@@ -142,8 +142,16 @@ class StoreMonitors:
                 jobs.on_submit(job)
             return job, new
 
+        def announce(event: WebhookEvent, only: str | None) -> None:
+            jobs.store.webhooks.add(event, jobs.webhooks.receivers(event) if only is None else [only])
+
         self.desk = MonitorDesk(
-            jobs.store.monitors, submit, jobs.store.list, lambda: datetime.now(UTC), jobs.pool_desk()
+            jobs.store.monitors,
+            submit,
+            jobs.store.list,
+            lambda: datetime.now(UTC),
+            pools=jobs.pool_desk(),
+            announce=announce,
         )
         jobs.on_over = self.desk.job_over
 

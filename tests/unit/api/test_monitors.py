@@ -325,6 +325,7 @@ def test_a_window_whose_outcomes_are_known_opens_no_pool(service: Service) -> No
         ({"schedule": {"report": "61 * * * *"}}, "schedule.report", "minute"),
         ({"schedule": {"retrain": "0 0 30 2 *"}}, "schedule.retrain", "never comes"),
         ({"polcy": {}}, "polcy", "nearest: policy"),
+        ({"policy": {"webhook": "risk-team"}}, "policy.webhook", "no webhook has this id"),
     ],
 )
 def test_a_bad_monitor_is_refused(service: Service, change: dict[str, Any], field: str, told: str) -> None:

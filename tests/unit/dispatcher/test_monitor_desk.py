@@ -12,6 +12,7 @@ from ray_app.dispatcher.monitor_desk import MonitorDesk
 from ray_app.dispatcher.pool_desk import PoolDesk
 from ray_app.jobs.model import Job
 from ray_app.jobs.store import JobStore
+from ray_app.jobs.webhooks import WebhookEvent
 
 
 class World:
@@ -24,7 +25,12 @@ class World:
 
     def new_desk(self) -> MonitorDesk:
         pools = PoolDesk(self.store.pools, lambda kind, spec: self.submit(kind, spec, None)[0], self.store.get)
-        return MonitorDesk(self.store.monitors, self.submit, self.store.list, lambda: self.now, pools)
+        return MonitorDesk(
+            self.store.monitors, self.submit, self.store.list, lambda: self.now, pools=pools, announce=self.announce
+        )
+
+    def announce(self, event: WebhookEvent, only: str | None) -> None:
+        self.store.webhooks.add(event, ["first", "second"] if only is None else [only])
 
     def submit(self, kind: Any, spec: dict[str, Any], key: str | None) -> tuple[Job, bool]:
         return self.store.create(kind, spec["name"], spec, tags=spec.get("tags"), idempotency_key=key)
@@ -112,6 +118,22 @@ def test_a_check_that_ended_while_nobody_listened_is_settled_and_once(world: Wor
     ]  # fmt: skip
     assert len(world.jobs("notify")) == len(world.jobs("rollback")) == 1
     assert world.jobs("rollback")[0].spec["alarm"]["id"] == page.items[0].id
+
+
+@pytest.mark.parametrize(("webhook", "told"), [(None, ["first", "second"]), ("second", ["second"])])
+def test_webhooks_hear_of_an_alarm_once(world: World, webhook: str | None, told: list[str]) -> None:
+    world.desk.put(spec(schedule={"report": "5 * * * *"}, policy={"webhook": webhook}), replace=False)
+    world.now += timedelta(minutes=5)
+    world.desk.step()
+    job = world.done(world.jobs("check")[0], checked("critical"))
+    for _ in range(2):
+        world.new_desk().job_over(job)
+    deliveries = world.store.webhooks.page(None)
+    assert sorted(delivery.webhook for delivery in deliveries) == told
+    [alarm] = world.desk.alarms("loans", 50, None).items
+    event = deliveries[0].event
+    assert (event.id, event.type, event.model, event.version) == (f"evt_{alarm.id}", "monitor.alarm", "loans", "3")
+    assert event.data["message"] == "x has drifted"
 
 
 def test_figures_of_monitors_outlive_the_dispatcher(world: World) -> None:
