@@ -13,6 +13,7 @@ from benchmarks import (
     long_fit,
     monitoring,
     reads,
+    risk_service,
     small_jobs,
     tuning,
 )
@@ -27,6 +28,7 @@ BENCHMARKS = {
     "distributed": distributed.rows,
     "data": data.rows,
     "evaluation": evaluation.rows,
+    "risk_service": risk_service.rows,
     "active_learning": active_learning.rows,
     "monitoring": monitoring.rows,
 }
