@@ -35,6 +35,7 @@ def report_of(
             leaderboard=assessment.leaderboard,
             gate=verdict,
             data=checked.summary(),
+            learning_curve=assessment.learning_curve,
             created_at=datetime.now(UTC),
             facts={
                 "job_id": job.id,
