@@ -17,6 +17,7 @@ from benchmarks import (
     monitoring,
     monitoring_http,
     reads,
+    risk_service,
     small_jobs,
     tuning,
 )
@@ -31,6 +32,7 @@ BENCHMARKS = {
     "distributed": distributed.rows,
     "data": data.rows,
     "evaluation": evaluation.rows,
+    "risk_service": risk_service.rows,
     "active_learning": active_learning.rows,
     "monitoring": monitoring.rows,
     "monitoring_http": monitoring_http.rows,

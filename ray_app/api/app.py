@@ -86,6 +86,8 @@ def create_app(services: Services, settings: Settings, *, replica: str = "", ans
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     warming = asyncio.create_task(app.state.services.warm_up())  # not awaited: health must not wait for the registry
+    app.state.services.webhooks.start()
     yield
     warming.cancel()
+    app.state.services.webhooks.close()
     app.state.services.close()

@@ -17,6 +17,7 @@ from training.errors import DataError, JobCancelledError, SpecError
 from training.events import PHASES, Phase, SilentObserver
 from training.pipeline import Workplace, evaluate_model, plan, run
 from training.registry import Registry
+from training.registry.files import REPORT_JSON, REPORT_PAGE
 from training.spec import EvaluateSpec, TrainSpec, parse_spec
 
 ROOT = Path(__file__).parents[2]
@@ -141,6 +142,27 @@ def test_evaluate_measures_a_version_on_other_rows(workplace: Workplace) -> None
     assert report.rows == trained.data.rows
     assert report.metrics["roc_auc"].value > trained.metrics["roc_auc"].value  # it has seen most of these rows
     assert {row.value for row in report.slices} >= {"own", "rent"}
+
+
+@pytest.mark.parametrize("strategy", ["stratified", "time"])
+def test_the_report_says_whether_more_rows_would_help(workplace: Workplace, strategy: str) -> None:
+    name = f"german-curve-{strategy}"
+    spec = parse_spec(TrainSpec, {
+        "name": name, "evaluation": {"learning_curve": True, "bootstrap_samples": 0, "explain": False},
+        "split": {"strategy": strategy}, "model": {"family": "xgboost", "params": {"n_estimators": 20}},
+        "data": {"source": {"type": "file", "uri": "examples/data/german_credit.csv"}, "target": "creditability",
+                 "time_column": "duration_in_month" if strategy == "time" else None},
+    })  # fmt: skip
+    trained = run(spec, workplace, SilentObserver(), job_id=f"job_curve_{strategy}")
+    info = workplace.registry.resolve(name, version=trained.model.version)
+    report = json.loads(workplace.registry.read_file(info, REPORT_JSON))
+    points = report["learning_curve"]
+    assert [point["rows"] for point in points] == [
+        round(share * trained.data.train_rows) for share in (0.1, 0.2, 0.4, 0.7, 1)
+    ]
+    assert points[-1]["test"] == trained.metrics["roc_auc"].value
+    assert points[0]["train"] > points[0]["test"]
+    assert "Learning curve" in workplace.registry.read_file(info, REPORT_PAGE).decode()
 
 
 def test_a_threshold_of_the_callers_decides(workplace: Workplace) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training import evaluation
+from training.evaluation.report.model import LearningPoint
 from training.models import FittedModel
 from training.models.calibration import CalibrationChoice
 from training.mts_scoring.model import Feature, ScoringModel
@@ -29,6 +30,7 @@ class Assessment:
     """Of the test rows."""
     notes: list[str]
     interval: IntervalReport | None
+    learning_curve: tuple[LearningPoint, ...] = ()
 
 
 def scoring_model(

@@ -12,6 +12,7 @@ from training.pipeline.job import Job
 from training.pipeline.prepare import Checked, Parts
 from training.pipeline.report import report_of, version_files
 from training.registry import gate
+from training.registry.new_version import NewVersion
 from training.result import FeatureStoreUse, GateVerdict, VersionReference
 
 CAUSES = ("monitor", "alarm", "pool")
@@ -31,9 +32,8 @@ def register(
     verdict = gate.decide(registry, model, parts.test, parts.test_frame, job.spec)
     report = report_of(job, checked, parts, model, assessment, verdict=verdict, study=study)
     fitted_on = np.sort(np.concatenate([checked.split.train, checked.split.validation]))
-    version = registry.register(
-        job.tracker,
-        model,
+    made = NewVersion(
+        model=model,
         sample=parts.test.frame.head(SAMPLE_ROWS),
         metrics=assessment.metrics,
         lineage={
@@ -50,6 +50,7 @@ def register(
             PROFILE_FILE: build_profile(model, parts.test.frame, parts.test.target).dumped(),
         },
     )
+    version = registry.register(job.tracker, made)
     return version, gate.apply(registry, version)
 
 

@@ -43,6 +43,7 @@ def report_of(
             gate=verdict,
             study=study,
             data=checked.summary(),
+            learning_curve=assessment.learning_curve,
             created_at=datetime.now(UTC),
             facts={
                 "job_id": job.id,

@@ -6,7 +6,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from training import evaluation
 from training.evaluation.report import Study
@@ -19,6 +19,7 @@ from training.pipeline.findings import stop_on
 from training.pipeline.fit import fit_model
 from training.pipeline.job import Job
 from training.pipeline.leaderboard import Standing, calibration_report
+from training.pipeline.learning_curve import learning_curve
 from training.pipeline.prepare import Checked, Parts, inspect, partition
 from training.pipeline.register import register
 from training.pipeline.take import take_rows
@@ -92,6 +93,8 @@ def measure(job: Job) -> Measured:
         model = scoring_model(spec, checked, fitted, choice)
         assessment = assess(spec, checked, parts, model, Standing(fitted, choice, watch.timings["fit_s"]))
         tracker.log_result(assessment.metrics, assessment.slices)
+        curve = learning_curve(job, checked, parts, model, assessment=assessment, study=fit.study)
+        assessment = replace(assessment, learning_curve=tuple(curve))
     return Measured(checked, parts, model, assessment, choice, fit.study)
 
 

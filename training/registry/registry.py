@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from training.mts_scoring.model import ScoringModel
 from training.registry import aliases, store, trial_runs, versions
@@ -16,10 +13,11 @@ from training.registry.bundle import write_bundle
 from training.registry.environment import code_version
 from training.registry.errors import translated
 from training.registry.model import AuditLog, ModelInfo, ModelPage, VersionInfo
+from training.registry.new_version import NewVersion
 from training.registry.rows import RowHashes
 from training.registry.tracking import RunTracker
 from training.registry.versus import VersionComparison, versus
-from training.result import GateVerdict, Interval, TrialRow, VersionReference
+from training.result import TrialRow, VersionReference
 from training.spec import TrainSpec
 
 
@@ -72,38 +70,18 @@ class Registry:
         with translated(f"closing the runs of job {job_id}"):
             return self._close_stale(experiment, job_id)
 
-    def register(
-        self,
-        tracker: RunTracker,
-        model: ScoringModel,
-        *,
-        sample: pd.DataFrame,
-        metrics: Mapping[str, Interval],
-        lineage: Mapping[str, str],
-        row_hashes: RowHashes,
-        verdict: GateVerdict | None = None,
-        files: Mapping[str, bytes] | None = None,
-    ) -> VersionReference:
+    def register(self, tracker: RunTracker, made: NewVersion) -> VersionReference:
         """Makes a version of the model; a second call for the same job answers the version that is there.
 
         Args:
             tracker: the job's run.
-            model: what to register.
-            sample: some raw rows with the model's features, for the input example.
-            metrics: on the hold-out rows.
-            lineage: further facts, by name.
-            row_hashes: `rows.row_hashes` of the rows that the model was fitted on, over its features and its target.
-            verdict: what the gate says; `gate.apply` carries it out.
-            files: kept with the version, by path; see `files.py`.
+            made: the model, and what is to be kept with it.
         """
         client = store.connect(self.tracking_uri)
         found = versions.find_by_job(client, tracker.name, tracker.job_id)
         if found is not None:
             return _reference(tracker.name, str(found.version))
-        tags = versions.version_tags(tracker, model, metrics, lineage, verdict)
-        info = versions.save_version(
-            client, tracker, model, sample=sample, tags=tags, rows=row_hashes, files=files or {}
-        )
+        info = versions.save_version(client, tracker, made)
         return _reference(info.name, info.version)
 
     def find_by_job(self, name: str, job_id: str) -> VersionReference | None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import io
 import json
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from mlflow import MlflowClient
 from mlflow.artifacts import download_artifacts
 from mlflow.entities.model_registry import ModelVersion
@@ -30,11 +28,11 @@ from training.registry.model import (
     model_info,
     version_info,
 )
+from training.registry.new_version import NewVersion
 from training.registry.packaging import MODEL_PATH, save_mlflow_model
 from training.registry.rows import RowHashes, identifying
 from training.registry.store import quoted
 from training.registry.tracking import RunTracker
-from training.result import GateVerdict, Interval
 
 MODEL_FOLDER = "model"
 ROWS_FOLDER, ROWS_FILE = "rows", "seen.npy"
@@ -42,16 +40,7 @@ SPEC_FILE = "spec.json"
 MAX_NAMES = 1000
 
 
-def save_version(
-    client: MlflowClient,
-    tracker: RunTracker,
-    model: ScoringModel,
-    *,
-    sample: pd.DataFrame,
-    tags: dict[str, str],
-    rows: RowHashes,
-    files: Mapping[str, bytes],
-) -> VersionInfo:
+def save_version(client: MlflowClient, tracker: RunTracker, made: NewVersion) -> VersionInfo:
     """Uploads everything, then creates the version by one call: a process that dies before leaves no version.
 
     Raises:
@@ -60,34 +49,28 @@ def save_version(
     with tempfile.TemporaryDirectory(prefix="mts-register-") as temporary:
         folder = Path(temporary)
         (folder / ROWS_FOLDER).mkdir()
-        np.save(folder / ROWS_FOLDER / ROWS_FILE, identifying(rows), allow_pickle=False)
-        save_mlflow_model(model, sample, folder / MODEL_FOLDER, tracker.run_id)
-        for path, content in files.items():
+        np.save(folder / ROWS_FOLDER / ROWS_FILE, identifying(made.row_hashes), allow_pickle=False)
+        save_mlflow_model(made.model, made.sample, folder / MODEL_FOLDER, tracker.run_id)
+        for path, content in made.files.items():
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
             (folder / path).write_bytes(content)
         tracker.upload(folder)
     with translated(f"registering {tracker.name}"):
-        return version_info(_create_version(client, tracker, tags))
+        return version_info(_create_version(client, tracker, _tags(tracker, made)))
 
 
-def version_tags(
-    tracker: RunTracker,
-    model: ScoringModel,
-    metrics: Mapping[str, Interval],
-    lineage: Mapping[str, str],
-    verdict: GateVerdict | None,
-) -> dict[str, str]:
+def _tags(tracker: RunTracker, made: NewVersion) -> dict[str, str]:
     """What a version says of itself."""
     tags = {
         "job_id": tracker.job_id,
         "attempt": str(tracker.attempt),
-        "task": model.task,
+        "task": made.model.task,
         "data_sha256": tracker.data_sha256,
         "code_version": code_version(),
-        "metrics": json.dumps({metric: interval.model_dump() for metric, interval in metrics.items()}),
-        "lineage": json.dumps({"data_uri": tracker.data_uri, **lineage}, ensure_ascii=False),
+        "metrics": json.dumps({metric: interval.model_dump() for metric, interval in made.metrics.items()}),
+        "lineage": json.dumps({"data_uri": tracker.data_uri, **made.lineage}, ensure_ascii=False),
     }
-    return tags if verdict is None else tags | {"gate": verdict.model_dump_json()}
+    return tags if made.verdict is None else tags | {"gate": made.verdict.model_dump_json()}
 
 
 def find_by_job(client: MlflowClient, name: str, job_id: str) -> ModelVersion | None:

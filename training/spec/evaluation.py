@@ -31,6 +31,8 @@ class EvaluationSpec(SpecModel):
     probability (conformal prediction on rows that the model did not learn from)."""
     explain: bool = True
     """SHAP values and permutation importance in the report."""
+    learning_curve: bool = False
+    """The report shows the primary metric by the number of train rows; takes four more fits, on 10 to 70 % of them."""
     fairness: list[str] = []
     """Columns whose values are groups to compare: selection rates, true and false positive rates, mean errors."""
 

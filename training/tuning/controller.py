@@ -184,7 +184,7 @@ class StudyController(TuneController):
         """
         if trial in self._trial_to_actor and trial not in self._resetting_trials and not self._proposed.is_drained:
             return False
-        reused: bool = super()._maybe_reuse_cached_actor(trial)  # type: ignore[no-untyped-call]  # as above
+        reused: bool = super()._maybe_reuse_cached_actor(trial)
         return reused
 
     def _process_trial_failure(self, trial: Trial, exception: TuneError | RayTaskError | RayActorError) -> None:

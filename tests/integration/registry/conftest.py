@@ -18,6 +18,7 @@ from training.evaluation import evaluate
 from training.models import FitContext, FitData, family_of
 from training.mts_scoring.model import Feature, ScoringModel
 from training.registry import Registry, row_hashes
+from training.registry.new_version import NewVersion
 from training.registry.tracking import RunTracker
 from training.result import GateVerdict, VersionReference
 from training.spec import TrainSpec, parse_spec
@@ -156,7 +157,8 @@ def register_in(
     registry: Registry, tracker: RunTracker, trained: Trained, verdict: GateVerdict | None = None
 ) -> VersionReference:
     metrics = evaluate("binary", trained.test.target, trained.model.scores(trained.test.frame), bootstrap_samples=50)
-    return registry.register(
-        tracker, trained.model, sample=trained.test.frame, metrics=metrics, lineage={"split": "random"},
+    made = NewVersion(
+        trained.model, sample=trained.test.frame, metrics=metrics, lineage={"split": "random"},
         row_hashes=trained.hashes, verdict=verdict,
     )  # fmt: skip
+    return registry.register(tracker, made)
