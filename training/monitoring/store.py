@@ -289,5 +289,11 @@ def _write_local(target: Path, body: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         draft.replace(target)
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            # the name too has to outlive a power cut: whoever sent the batch is told that it is kept
+            os.fsync(folder)
+        finally:
+            os.close(folder)
     finally:
         draft.unlink(missing_ok=True)
