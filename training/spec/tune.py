@@ -9,7 +9,7 @@ from pydantic import Field, field_validator, model_validator
 
 from training.spec.base import SpecModel
 
-Searcher = Literal["tpe", "cmaes", "random", "grid"]
+Searcher = Literal["tpe", "cmaes", "random", "grid", "hyperopt"]
 Scheduler = Literal["none", "asha", "hyperband", "median"]
 Scalar = bool | int | float | str | None
 

@@ -154,8 +154,8 @@ def _space_problems(tune: TuneSpec, space: Space) -> Iterator[Problem]:
             if size > tune.num_trials:
                 message = f"the grid has {size} points and the search {tune.num_trials} trials; raise num_trials"
                 yield Problem("tune.num_trials", tune.num_trials, message)
-    if tune.searcher == "cmaes" and len(tune.objectives) > 1:
-        yield Problem("tune.searcher", "cmaes", "optimises one objective; use tpe, random or grid for several")
+    if tune.searcher in {"cmaes", "hyperopt"} and len(tune.objectives) > 1:
+        yield Problem("tune.searcher", tune.searcher, "optimises one objective; use tpe, random or grid for several")
 
 
 def _has_no_levels(parameter: ParameterSpec) -> bool:

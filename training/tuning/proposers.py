@@ -127,8 +127,14 @@ def make_proposer(searcher: Searcher, space: Space, goal: Goal, seed: int) -> Pr
 
     - tpe: Bergstra et al. 2011; multivariate, Falkner et al. 2018, in groups of parameters that depend on each other.
     - cmaes: Hansen 2016, arXiv:1604.00772; choices are drawn by chance.
+    - hyperopt: HyperOpt's own tpe, each parameter by itself.
     - random: Bergstra, Bengio 2012.
     """
+    if searcher == "hyperopt":
+        # rarely asked for, and a second to import
+        from training.tuning.hyperopt_proposer import HyperOptProposer  # noqa: PLC0415
+
+        return HyperOptProposer(space, goal, seed)
     return GridProposer(space) if searcher == "grid" else OptunaProposer(searcher, space, goal, seed)
 
 

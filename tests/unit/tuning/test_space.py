@@ -54,7 +54,7 @@ def test_configurations_of_another_study_must_lie_in_the_space() -> None:
     assert not SPACE.fits({"kind": "a", "depth": 40})
 
 
-@pytest.mark.parametrize("searcher", ["tpe", "cmaes", "random"])
+@pytest.mark.parametrize("searcher", ["tpe", "cmaes", "random", "hyperopt"])
 def test_the_same_trials_give_the_same_proposals_and_the_next_ones_are_better(searcher: Any) -> None:
     space = Space({"rate": RATE, "share": FloatRange(type="float", low=0.0, high=1.0)}, {"rate": 0.5})
 
