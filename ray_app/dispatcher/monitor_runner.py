@@ -89,7 +89,8 @@ class MonitorRunner:
             return {"train": None, "reason": f"version {info.version} was not trained by this service"}
         alarm = raw.get("alarm") or {}
         tags = {"monitor": spec.name, **({"alarm": alarm["id"]} if alarm else {})}
-        observed = observe(watched.store, watched.profile.schema, watched.version)
+        # what came of a row does not depend on which version was asked
+        observed = observe(watched.store, watched.profile.schema, None)
         return asdict(plan_retraining(spec, observed, base, watched.store, tags))
 
     def _label(self, spec: MonitorSpec, raw: dict[str, Any], observer: Observer) -> dict[str, Any]:

@@ -137,13 +137,14 @@ class StreamStore:
                 found.append(StoredBatch(info.path, first_us, last_us, rows, match[4], info.mtime))
         return sorted(found, key=lambda batch: (batch.first_us, batch.content))
 
-    def read(self, batches: Sequence[StoredBatch], fields: Sequence[Any]) -> Any:
+    def read(self, batches: Sequence[StoredBatch], fields: Sequence[Any], *, whole: bool = False) -> Any:
         """pyarrow.Table of some columns of some files, in their order, with `received`.
 
         Args:
             batches: of the files.
             fields: pyarrow fields; a file that has no such column, or another type in it, gives null: it holds rows of
                 a version with other features.
+            whole: leaves such files out.
         """
         schema = pa.schema([*fields, pa.field(RECEIVED, pa.timestamp("us"))])
         with self._answering("reading"):
@@ -154,7 +155,9 @@ class StreamStore:
                     # a name with a dot is taken for a path into a column: the file itself says which columns it has
                     file = pq.ParquetFile(source)
                     names = [name for name in schema.names if name in file.schema_arrow.names]
-                    found.append(_fitted(file.read(columns=names), schema))
+                    table = file.read(columns=names)
+                    if not whole or table.schema.equals(schema):
+                        found.append(_fitted(table, schema))
         return pa.concat_tables(found) if found else None
 
     def read_whole(self, batch: StoredBatch) -> Any:
@@ -182,15 +185,15 @@ class StreamStore:
 
     def delete(self, paths: Sequence[str]) -> int:
         """Deletes files as `batches` names them; says how many were still there."""
-        gone = 0
         with self._answering("deleting"):
-            for path in paths:
-                try:
-                    self._place[0].delete_file(path)
-                except FileNotFoundError:
-                    continue  # another check was faster
-                gone += 1
-        return gone
+            return sum(self._deleted(path) for path in paths)
+
+    def _deleted(self, path: str) -> bool:
+        try:
+            self._place[0].delete_file(path)
+        except FileNotFoundError:
+            return False  # another check was faster
+        return True
 
     def write(self, path: str, body: bytes) -> None:
         """A file below the monitor's folder, whole or not at all."""

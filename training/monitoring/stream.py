@@ -98,8 +98,8 @@ class Rows:
         return frame
 
 
-def observe(store: StreamStore, schema: MonitoredSchema, version: str) -> Observed:
-    """Reads the stream of one version.
+def observe(store: StreamStore, schema: MonitoredSchema, version: str | None) -> Observed:
+    """Reads the stream of one version; with None that of all versions that read the same features.
 
     Raises:
         UnavailableError: the storage does not answer.
@@ -114,18 +114,21 @@ def observe(store: StreamStore, schema: MonitoredSchema, version: str) -> Observ
     return _observe(store, schema, version)
 
 
-def _observe(store: StreamStore, schema: MonitoredSchema, version: str) -> Observed:
+def _observe(store: StreamStore, schema: MonitoredSchema, version: str | None) -> Observed:
     batches, unread = _newest(store.batches("predictions"), MAX_ROWS_READ)
-    if not batches:
+    fields = [*PREDICTION_FIELDS, *schema.arrow_fields()]
+    table = store.read(batches, fields, whole=version is None)
+    if table is None:
         empty = np.empty(0, dtype=np.int64)
         outcomes = sum(batch.rows for batch in store.batches("outcomes"))
         return Observed(schema, None, empty, empty, np.empty(0), Inflow(outcomes=outcomes, unmatched=outcomes))
-    table = store.read(batches, [*PREDICTION_FIELDS, *schema.arrow_fields()])
     outcomes = store.read(store.batches("outcomes"), OUTCOME_FIELDS)
     keys, outcome_keys = _keys(table, outcomes)
     kept = _first_received(keys, table, [TIME, *schema.score_columns])
     actual, outcome_facts = _joined(kept.rows, keys, outcomes, outcome_keys)
-    own = np.asarray(pc.equal(table[VERSION], version).to_numpy(), dtype=np.bool_)[kept.rows]
+    own = np.ones(len(kept.rows), dtype=np.bool_)
+    if version is not None:
+        own = np.asarray(pc.equal(table[VERSION], version).to_numpy(), dtype=np.bool_)[kept.rows]
     rows, actual = kept.rows[own], actual[own]
     time_us = table[TIME].cast(pa.int64()).to_numpy()
     late = int((table[RECEIVED].cast(pa.int64()).to_numpy()[rows] - time_us[rows] > LATE_US).sum())

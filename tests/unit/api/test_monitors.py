@@ -111,7 +111,7 @@ class Service:
         spec = {"name": self.name, "model": {"name": self.model}, "window": {"rows": 500}, **changes}
         return self.api.post("/api/v1/monitors", json=spec)
 
-    def predict(self, rows: int, *, seed: int = 7, shift: float = 0.0, labels: bool = False) -> Any:
+    def predict(self, rows: int, *, seed: int = 7, shift: float = 0.0, labels: bool = False, **more: Any) -> Any:
         """Posts predictions of the champion, a minute apart, and their outcomes."""
         data = people(rows, seed, shift)
         scores = self.scorer.scores(pd.DataFrame(data))[:, 1]
@@ -121,6 +121,7 @@ class Service:
             actual = row.pop("y")
             lines.append(
                 {"id": f"{self.name}-{self.sent}", "time": at.isoformat(), "features": row, "scores": float(score)}
+                | more
             )
             outcomes.append({"id": f"{self.name}-{self.sent}", "actual": actual})
             self.truth[f"{self.name}-{self.sent}"] = actual
@@ -304,6 +305,25 @@ def test_labels_of_the_pool_tell_concept_drift_from_drift_of_the_inputs(
     version = service.api.get("/api/v1/models/watched.relabelled").json()["versions"][0]["version"]
     lineage = service.api.get(f"/api/v1/models/watched.relabelled/versions/{version}").json()["lineage"]
     assert (lineage["alarm"], lineage["pool"]) == (action["alarm_id"], opened.id)
+
+
+def test_outcomes_of_earlier_versions_teach_too(service: Service) -> None:
+    service.create(policy={"actions": ["retrain"], "min_severity": "warning", "min_labelled_rows": 700})
+    service.predict(500, version="1", labels=True)
+    service.predict(500, shift=2.0, labels=True)
+    service.report()
+    [action] = service.actions()
+    plan = service.api.get(f"/api/v1/jobs/{action['job_id']}").json()["result"]
+    assert plan["rows"] == 1000
+    assert plan["train"]["data"]["target"] == "y"
+
+
+def test_rows_that_are_older_than_the_retention_go(service: Service) -> None:
+    service.create(retention_s=2 * 86_400)
+    service.predict(100)
+    service.sent = 2 * 1440
+    service.predict(70)
+    assert service.report()["inflow"]["predictions"] == 70
 
 
 def test_a_window_whose_outcomes_are_known_opens_no_pool(service: Service) -> None:

@@ -77,9 +77,9 @@ def test_a_crash_before_the_small_files_are_gone_shows_no_row_twice(
 class CompactedMeanwhile(StreamStore):
     """Another check joins the files between the listing and the reading."""
 
-    def read(self, batches: Sequence[Any], fields: Sequence[Any]) -> Any:
+    def read(self, batches: Sequence[Any], fields: Sequence[Any], *, whole: bool = False) -> Any:
         compact(StreamStore(self.artifact_uri, self.name), LATER)
-        return super().read(batches, fields)
+        return super().read(batches, fields, whole=whole)
 
 
 def test_a_reader_whose_files_go_away_reads_the_rows_from_the_new_one(store: StreamStore) -> None:
@@ -100,3 +100,4 @@ def test_versions_with_other_features_are_joined_apart_and_read_together(store: 
     found = observe(store, other, "2")
     assert found.table.take(found.order)["feature.city"].to_pylist() == ["Ulm"] * 3
     assert found.inflow.other_versions == {"1": FILES + 1}
+    assert len(observe(store, other, None)) == 3, "rows without these features teach nothing"

@@ -63,6 +63,7 @@ def test_late_rows_and_other_versions_are_counted(store: StreamStore) -> None:
     keep(store, row(0, time=START.isoformat()), row(1, version="2"), row(2, time=NOW.isoformat()))
     observed = observe(store, BINARY, "1")
     assert (len(observed), observed.inflow.late, observed.inflow.other_versions) == (2, 1, {"2": 1})
+    assert len(observe(store, BINARY, None)) == 3
 
 
 def test_an_empty_stream_is_observed_too(store: StreamStore) -> None:
