@@ -72,7 +72,7 @@ def test_a_job_that_the_service_refuses_fails_the_pipeline(
 
 
 def test_the_compiled_pipeline_is_that_of_the_code(kfp_python: Path, tmp_path: Path) -> None:
-    code = "import pathlib, sys; sys.path.insert(0, sys.argv[1]); import pipeline as p; p.compiled(pathlib.Path(sys.argv[2]))"
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import pipeline; pipeline.compiled(sys.argv[2])"
     done = call(kfp_python, "-c", code, str(KUBEFLOW), str(tmp_path / "pipeline.yaml"))
     assert done.returncode == 0, done.stderr
     fresh, kept = (list(yaml.safe_load_all(path.read_text()))
