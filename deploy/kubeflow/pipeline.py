@@ -108,8 +108,8 @@ def train_to_champion(
     model: str,
     spec: dict,
     evaluation_data: dict,
-    slices: list = [],
-    idempotency_key: str = "",  # noqa: B006
+    slices: list,
+    idempotency_key: str,
 ) -> str:
     """From a spec to a champion, or to the reasons why it is none."""
     trained = train(service_url=service_url, spec=spec, idempotency_key=idempotency_key)

@@ -4,6 +4,7 @@
 
 import asyncio
 import json
+import sys
 from collections import deque
 from typing import Any
 
@@ -19,6 +20,7 @@ from ray_app.client import MtsClient
 from ray_app.client.webhooks import SIGNATURE_HEADER, SignatureError, verify
 
 REPORT_S, MAX_REPORTED = 1.0, 10_000
+SWITCH_S = 0.0005
 
 
 class RiskService:
@@ -150,6 +152,8 @@ class Replica:
     """One process of the service."""
 
     def __init__(self, training_url: str, model: str, monitor: str | None, secret: str | None) -> None:
+        # while a version is loaded, requests wait so long at most for the interpreter, and not 5 ms each time
+        sys.setswitchinterval(SWITCH_S)
         self._service = RiskService(MtsClient(training_url), model, monitor=monitor, secret=secret)
         self._reporting: asyncio.Task[None] | None = None
 

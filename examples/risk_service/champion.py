@@ -49,8 +49,7 @@ class Champion:
         A reason is a column and how much the score falls when the column takes its typical value instead.
         """
         names = [column["name"] for column in self.inputs] if reasons else []
-        changed = [rows.assign(**{name: self.typical[name]}) for name in names]
-        together = pd.concat([rows, *changed], ignore_index=True) if changed else rows
+        together = _with_typical(rows, self.typical) if reasons else rows
         output = self.manifest["positive_class"] or self.manifest["outputs"][0]
         scores = self.model.predict(together)[output].to_numpy().reshape(len(names) + 1, len(rows))
         threshold = self.manifest["threshold"]
@@ -67,6 +66,20 @@ class Champion:
                 "reasons": [{"column": name, "effect": round(gap, 6)} for name, gap in gaps[:MAX_REASONS] if gap],
             })  # fmt: skip
         return answers
+
+
+def _with_typical(rows: pd.DataFrame, typical: dict[str, Any]) -> pd.DataFrame:
+    """The rows, and after them as many again for each column, with its typical value in all of them.
+
+    Built from lists: to concatenate as many frames as there are columns took five times as long as to score them.
+    """
+    count = len(rows)
+    table = {}
+    for index, name in enumerate(rows.columns):
+        values = rows[name].tolist() * (len(rows.columns) + 1)
+        values[(index + 1) * count : (index + 2) * count] = [typical[name]] * count
+        table[name] = values
+    return pd.DataFrame(table)
 
 
 class Follower:

@@ -103,8 +103,8 @@ class WandbMirror:
             name=self._tracker.job_id, group=self._tracker.name, job_type="train",
             config=self._config, reinit="create_new",
             settings=wandb.Settings(
-                console="off", silent=True, init_timeout=INIT_TIMEOUT_S, disable_git=True, disable_code=True, x_save_requirements=False,
-                x_disable_stats=True,
+                console="off", silent=True, init_timeout=INIT_TIMEOUT_S, disable_git=True, disable_code=True,
+                x_disable_stats=True, x_save_requirements=False,
             ),
         )  # fmt: skip
 
@@ -115,8 +115,8 @@ class WandbMirror:
                 continue
             try:
                 run = step(run)
-            except Exception as error:  # noqa: BLE001 - whatever is wrong with a mirror, the job goes on; told at its end
-                self._problem = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with a mirror, the job goes on
+                self._problem = _in_short(error)
 
     def _keep(self) -> None:
         """Puts an offline run among the artifacts of the job's MLflow run."""
@@ -129,3 +129,8 @@ class WandbMirror:
             self._tracker.upload(written, FOLDER)
         except TrainingError as error:
             logger.warning("the offline run of Weights & Biases was not kept: %s", error.message)
+
+
+def _in_short(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"
