@@ -58,7 +58,7 @@ def test_the_pipeline_trains_measures_and_promotes(whole: WholeService, kfp_pyth
     assert model["aliases"]["champion"] == "1"
     kinds = [job["kind"] for job in whole.http.get("/api/v1/jobs", params={"name": "kubeflow-credit"}).json()["items"]]
     assert sorted(kinds) == ["evaluate", "train"]
-    (measured,) = [path for path in tmp_path.rglob("executor_output.json") if "evaluate" in str(path)]
+    (measured,) = [path for path in tmp_path.rglob("executor_output.json") if path.parent.name == "evaluate"]
     assert float(json.loads(measured.read_text())["artifacts"]["metrics"]["artifacts"][0]["metadata"]["roc_auc"]) > 0.7
 
 
