@@ -15,7 +15,7 @@ from ray.serve import Application
 from starlette.responses import JSONResponse
 
 from examples.risk_service.champion import Champion, Follower
-from examples.risk_service.protocol import KINDS, OUTPUTS, response_of, rows_of
+from examples.risk_service.protocol import KINDS, OUTPUTS, columns_of, response_of
 from ray_app.client import MtsClient
 from ray_app.client.webhooks import SIGNATURE_HEADER, SignatureError, verify
 
@@ -47,11 +47,11 @@ class RiskService:
     def infer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Answers an inference request; a swap in the meantime does not touch it."""
         champion = self.used()
-        rows = rows_of(request, champion.inputs)
+        columns = columns_of(request, champion.inputs)
         wants_reasons = (request.get("parameters") or {}).get("reasons", True)
-        answers = champion.answer(rows, reasons=bool(wants_reasons))
+        answers = champion.answer(columns, reasons=bool(wants_reasons))
         if self.monitor is not None:
-            records = rows.to_dict(orient="records")
+            records = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
             self._reported.extend(
                 {"features": record, "score": one["score"], "version": champion.version}
                 for record, one in zip(records, answers, strict=True)
