@@ -4,6 +4,7 @@
 
 import asyncio
 import json
+import sys
 from collections import deque
 from typing import Any
 
@@ -14,11 +15,12 @@ from ray.serve import Application
 from starlette.responses import JSONResponse
 
 from examples.risk_service.champion import Champion, Follower
-from examples.risk_service.protocol import KINDS, OUTPUTS, response_of, rows_of
+from examples.risk_service.protocol import KINDS, OUTPUTS, columns_of, response_of
 from ray_app.client import MtsClient
 from ray_app.client.webhooks import SIGNATURE_HEADER, SignatureError, verify
 
 REPORT_S, MAX_REPORTED = 1.0, 10_000
+SWITCH_S = 0.0005
 
 
 class RiskService:
@@ -45,11 +47,11 @@ class RiskService:
     def infer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Answers an inference request; a swap in the meantime does not touch it."""
         champion = self.used()
-        rows = rows_of(request, champion.inputs)
+        columns = columns_of(request, champion.inputs)
         wants_reasons = (request.get("parameters") or {}).get("reasons", True)
-        answers = champion.answer(rows, reasons=bool(wants_reasons))
+        answers = champion.answer(columns, reasons=bool(wants_reasons))
         if self.monitor is not None:
-            records = rows.to_dict(orient="records")
+            records = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
             self._reported.extend(
                 {"features": record, "score": one["score"], "version": champion.version}
                 for record, one in zip(records, answers, strict=True)
@@ -150,6 +152,8 @@ class Replica:
     """One process of the service."""
 
     def __init__(self, training_url: str, model: str, monitor: str | None, secret: str | None) -> None:
+        # while a version is loaded, requests wait so long at most for the interpreter, and not 5 ms each time
+        sys.setswitchinterval(SWITCH_S)
         self._service = RiskService(MtsClient(training_url), model, monitor=monitor, secret=secret)
         self._reporting: asyncio.Task[None] | None = None
 

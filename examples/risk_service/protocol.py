@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
-
 KINDS = {"numeric": "FP64", "boolean": "BOOL", "categorical": "BYTES", "datetime": "BYTES"}
 OUTPUTS = {"score": "FP64", "decision": "BYTES"}
 MAX_ROWS = 10_000
@@ -15,8 +13,8 @@ class RequestError(ValueError):
     """A request that does not fit the protocol or the model's schema."""
 
 
-def rows_of(request: Any, inputs: list[dict[str, str]]) -> pd.DataFrame:
-    """The rows of an inference request: one tensor of shape [n] or [n, 1] for each column; null is missing.
+def columns_of(request: Any, inputs: list[dict[str, str]]) -> dict[str, list[Any]]:
+    """The columns of an inference request: one tensor of shape [n] or [n, 1] for each column; null is missing.
 
     Raises:
         RequestError: names the tensor that does not fit.
@@ -33,8 +31,7 @@ def rows_of(request: Any, inputs: list[dict[str, str]]) -> pd.DataFrame:
     if len(lengths) != 1 or not 0 < (rows := lengths.pop()) <= MAX_ROWS:
         raise RequestError(f"every input needs as many values, and at most {MAX_ROWS}")
     del rows
-    return pd.DataFrame({name: [_value(value, name, kind) for value in _values(by_name[name])]
-                         for name, kind in known.items()})  # fmt: skip
+    return {name: [_value(value, name, kind) for value in _values(by_name[name])] for name, kind in known.items()}
 
 
 def response_of(model: str, version: str, answers: list[dict[str, Any]], request_id: str | None) -> dict[str, Any]:

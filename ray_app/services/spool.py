@@ -41,7 +41,7 @@ class Spool:
             try:
                 found.append(WebhookEvent.model_validate_json(path.read_bytes()))
             except FileNotFoundError:
-                continue  # another process has told it
+                logger.info("%s was told by another process", path.stem)
             except ValidationError:
                 logger.warning("%s holds no event", path.name)
         return sorted(found, key=lambda event: event.created_at)

@@ -49,8 +49,8 @@ def learning_curve(
     """The primary metric on train and test rows by the number of train rows; empty where it was not asked for.
 
     Each share contains the smaller ones: rows drawn at random with the split's seed, or the latest where the split is
-    by time. After a search the configuration that it found is fitted. The validation rows steer each fit as they did
-    the model's. Ends early at the job's deadline.
+    by time. After a search the configuration that it found is fitted. The validation rows steer each fit as they
+    steered the model's. Ends early at the job's deadline.
 
     Raises:
         JobCancelledError: somebody asked the job to stop.

@@ -6,6 +6,7 @@ import logging
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from training import evaluation
@@ -24,6 +25,7 @@ from training.pipeline.prepare import Checked, Parts, inspect, partition
 from training.pipeline.register import register
 from training.pipeline.take import take_rows
 from training.pipeline.workplace import Stopwatch, Workplace
+from training.registry.wandb_mirror import WandbMirror
 from training.result import TrainResult
 from training.spec import TrainSpec
 
@@ -55,10 +57,15 @@ def run(
         TrainingError: any of its kinds; then no version was registered.
     """
     deadline = time.monotonic() + spec.time_budget_s if spec.time_budget_s else None
-    with workplace.registry.start_run(spec.name, job_id, spec) as tracker:
-        everyone = Observers([observer, tracker])
+    with workplace.registry.start_run(spec.name, job_id, spec) as tracker, ExitStack() as open_mirrors:
+        wandb = spec.tracking.wandb
+        mirrors = [] if wandb is None else [open_mirrors.enter_context(WandbMirror(wandb, spec, tracker))]
+        everyone = Observers([observer, tracker, *mirrors])
         with logging_to(everyone):
-            return _run(Job(job_id, spec, workplace, tracker, Stopwatch(everyone), deadline), commit)
+            result = _run(Job(job_id, spec, workplace, tracker, Stopwatch(everyone), deadline), commit)
+        for mirror in mirrors:
+            mirror.result(result)
+        return result
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from training.spec.data import (
     Task,
 )
 from training.spec.evaluation import EvaluationSpec, MetricName, PromotionSpec
-from training.spec.job import EvaluateSpec, EvaluationData, ModelReference, TrainSpec
+from training.spec.job import EvaluateSpec, EvaluationData, ModelReference, TrackingSpec, TrainSpec, WandbSpec
 from training.spec.model import (
     AutoSpec,
     HybridSpec,
@@ -67,11 +67,13 @@ __all__ = [
     "Task",
     "TorchArchitecture",
     "TorchSpec",
+    "TrackingSpec",
     "TrainSpec",
     "TreeFeature",
     "TuneSpec",
     "UploadSource",
     "ValidationSpec",
+    "WandbSpec",
     "XGBoostSpec",
     "parse_spec",
 ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -15,6 +15,22 @@ from training.spec.tune import TuneSpec
 from training.spec.validation import ValidationSpec
 
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,99}$")]
+
+
+class WandbSpec(SpecModel):
+    """A mirror of the job's run in Weights & Biases."""
+
+    project: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+    entity: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")] | None = None
+    """User or team; default that of the key."""
+    mode: Literal["online", "offline"] = "online"
+    """offline: the run is kept among the artifacts of the MLflow run, for `wandb sync`."""
+
+
+class TrackingSpec(SpecModel):
+    """Where the job's parameters and metrics go beside MLflow, which always has them."""
+
+    wandb: WandbSpec | None = None
 
 
 class TrainSpec(SpecModel):
@@ -31,6 +47,7 @@ class TrainSpec(SpecModel):
     resources: ResourcesSpec = ResourcesSpec()
     evaluation: EvaluationSpec = EvaluationSpec()
     promotion: PromotionSpec = PromotionSpec()
+    tracking: TrackingSpec = TrackingSpec()
     time_budget_s: Annotated[float, Field(gt=0)] | None = None
     """For the whole job; when it is over the job fails, or returns the best so far where the family can."""
     max_retries: Annotated[int, Field(ge=0, le=100)] = 2
