@@ -21,6 +21,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search.search_algorithm import SearchAlgorithm
 
 from training.tuning.actor import OUTCOME, Failure, TrialActor, WorkReference
+from training.tuning.share import Share, waits_in_cluster
 from training.tuning.work import Progress, TrialOutcome
 
 TRAINABLE = "training-trial"
@@ -143,6 +144,7 @@ class StudyController(TuneController):
                 placement_group_factory=resources,
             )  # fmt: skip
 
+        self._share = Share(slots.count, waits_in_cluster(slots.all()))
         self._proposed = ProposedTrials(propose, found, make, slots.count)
         super().__init__(
             search_alg=self._proposed,
@@ -156,18 +158,28 @@ class StudyController(TuneController):
         """Waits for one event, at most 0.1 s, and deals with it; False when every trial is over."""
         if self.is_finished():  # type: ignore[no-untyped-call]  # Tune leaves some of its methods untyped
             return False
-        self._lend_cpus()
+        starting = self._actor_manager._actor_state_events.get_futures()
+        self._proposed.limit = self._share.look(len(starting))
+        if self._share.is_wanted:
+            self._give_back()
+        self._lend_cpus(list(starting))
         self.step()  # type: ignore[no-untyped-call]  # as above
         return True
 
-    def _lend_cpus(self) -> None:
-        """Where a process of trials has not started yet: waits a moment for it in a way that makes Ray lend it the CPUs
-        of this job, which Tune's own way of waiting does not."""
-        starting = self._actor_manager._actor_state_events.get_futures()
+    def _lend_cpus(self, starting: list[ray.ObjectRef[Any]]) -> None:
+        """Where a process of trials has not started yet, or others wait: waits a moment in a way that makes Ray lend
+        the CPUs of this job, which Tune's own way of waiting does not."""
+        if not starting and self._share.is_wanted:
+            starting = list(self._actor_manager._actor_task_events.get_futures())
         if starting:
-            # a process that failed to start is Tune's to deal with
+            # what failed is Tune's to deal with
             with suppress(GetTimeoutError, RayError):
-                ray.get(list(starting), timeout=LEND_S)
+                ray.get(starting, timeout=LEND_S)
+
+    def _give_back(self) -> None:
+        """Ends the processes that no trial needs now, which Tune would keep for later ones."""
+        if not self._pending_trials and len(self._running_trials) >= self._proposed.limit:
+            self._cleanup_cached_actors(force_all=True)
 
     def close(self) -> None:
         """Ends all processes of trials at once."""

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +79,13 @@ def search(
 
 
 def trial_processes() -> list[psutil.Process]:
-    mine = psutil.Process().children(recursive=True)
-    return [process for process in mine if "TrialActor" in " ".join(process.cmdline()[:1])]
+    """Those that live; one that has ended and that Ray has not yet taken leave of has no command line."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            if "TrialActor" in " ".join(process.cmdline()[:1]):
+                found.append(process)
+    return found
 
 
 def test_a_number_of_trials_makes_a_study_a_refitted_model_and_a_run_for_each_trial(workplace: Workplace) -> None:
@@ -195,6 +201,30 @@ def test_a_cancelled_study_ends_its_processes(workplace: Workplace) -> None:
 
     psutil.wait_procs(trial_processes(), timeout=30)
     assert trial_processes() == []
+
+
+def test_a_search_over_the_whole_cluster_lets_another_job_run(workplace: Workplace) -> None:
+    ran: list[int] = []
+
+    @ray.remote(num_cpus=1)
+    def other() -> int:
+        return 7
+
+    asked: list[Any] = []
+
+    def act(ended: int) -> None:
+        if not asked and ended >= 2:
+            asked.append(other.remote())
+        if asked and not ran:
+            ran.extend(ray.get(ray.wait(asked, timeout=0)[0]))
+        if ran:
+            raise JobCancelledError("seen enough")
+
+    tune = {"num_trials": 5000, "max_concurrent_trials": 2, "scheduler": "none", "searcher": "random"}
+    with pytest.raises(JobCancelledError):
+        search(workplace, "shared", tune, Watcher(act), model={"params": QUICK})
+
+    assert ran == [7]
 
 
 def test_several_objectives_and_a_bound(workplace: Workplace) -> None:
