@@ -20,7 +20,7 @@ from training.pipeline.job import Job
 from training.pipeline.leaderboard import Standing, calibration_report
 from training.pipeline.prepare import Checked, Parts, inspect, partition
 from training.pipeline.register import register
-from training.pipeline.take import take_rows
+from training.pipeline.take import refuse_sample, take_rows
 from training.pipeline.workplace import Stopwatch, Workplace
 from training.result import StudySummary, TrainResult
 from training.spec import TrainSpec
@@ -82,6 +82,7 @@ def measure(job: Job) -> Measured:
         tracker.log_data(dataset, checked.schema, checked.split)
         describe(job, checked)
         stop_on(checked.findings, spec)
+        refuse_sample(dataset)
         parts = partition(checked, spec)
     with watch.phase("fit"):
         fit = fit_model(job, checked, parts)

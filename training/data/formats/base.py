@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -73,6 +73,10 @@ class TableFormat(ABC):
         Raises:
             DataError: the file is empty, damaged, or not of this format; names the line where there is one.
         """
+
+    def pieces(self, file: DataFile, field: str, wanted: Wanted = ALL) -> Iterator[Any]:
+        """The same rows in several tables, at least one; by default in one. Arguments and errors as `read`."""
+        yield self.read(file, field, wanted)
 
 
 def recognised(head: bytes) -> str | None:

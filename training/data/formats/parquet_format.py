@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -24,6 +26,7 @@ from training.errors import DataError
 
 _ROW_LABELS = re.compile(r"__index_level_\d+__")
 _MAGIC = b"PAR1"
+ROWS_PER_PIECE = 65_536
 
 
 class ParquetFormat(TableFormat):
@@ -33,20 +36,45 @@ class ParquetFormat(TableFormat):
 
     def read(self, file: DataFile, field: str, wanted: Wanted = ALL) -> Any:
         """The rows of one file."""
-        if file.size_bytes == 0:
-            raise DataError.at(field, file.label, "the file is empty", hint="Name a file with rows.")
-        try:
-            table = _read(file, field, wanted)
-        except OSError as error:
-            raise unreadable(file, field, "Parquet", error) from None
-        except (pa.ArrowException, UnicodeDecodeError):
-            raise damaged(file, field, "Parquet") from None
+        with _explained(file, field), _opened(file, field) as opened:
+            kept, condition = _chosen(opened, file, field, wanted)
+            table = (
+                opened.read(columns=kept)
+                if condition is None
+                else _scanned(file, kept, condition).to_table()
+            )  # fmt: skip
         if table.num_rows == 0 and not wanted.conditions:
             raise DataError.at(field, file.label, "no rows", hint="Name a file with rows.")
         return table
 
+    def pieces(self, file: DataFile, field: str, wanted: Wanted = ALL) -> Iterator[Any]:
+        """The rows of one file, ROWS_PER_PIECE at once."""
+        with _explained(file, field), _opened(file, field) as opened:
+            kept, condition = _chosen(opened, file, field, wanted)
+            yield opened.schema_arrow.empty_table().select(kept)
+            batches = (
+                opened.iter_batches(batch_size=ROWS_PER_PIECE, columns=kept)
+                if condition is None
+                else _scanned(file, kept, condition).to_batches()
+            )  # fmt: skip
+            for batch in batches:
+                yield pa.Table.from_batches([batch]).select(kept)
 
-def _read(file: DataFile, field: str, wanted: Wanted) -> Any:
+
+@contextmanager
+def _explained(file: DataFile, field: str) -> Iterator[None]:
+    if file.size_bytes == 0:
+        raise DataError.at(field, file.label, "the file is empty", hint="Name a file with rows.")
+    try:
+        yield
+    except OSError as error:
+        raise unreadable(file, field, "Parquet", error) from None
+    except (pa.ArrowException, UnicodeDecodeError):
+        raise damaged(file, field, "Parquet") from None
+
+
+@contextmanager
+def _opened(file: DataFile, field: str) -> Iterator[Any]:
     with file.filesystem.open_input_file(file.path) as source:
         head = source.read(64)
         if not head.startswith(_MAGIC):
@@ -54,17 +82,24 @@ def _read(file: DataFile, field: str, wanted: Wanted) -> Any:
             hint = "Set data.source.format, or convert the file."
             raise DataError.at(field, file.label, f"not Parquet: the file looks like {found}", hint=hint)
         opened = parquet.ParquetFile(source)
-        names = opened.schema_arrow.names
-        check_names(names, file, field)
+        check_names(opened.schema_arrow.names, file, field)
         _check_expansion(opened.metadata, file, field)
-        kept = [name for name in names if not _ROW_LABELS.fullmatch(name)]
-        if wanted.columns is not None and set(wanted.columns) <= {*kept, *(key for key, _ in file.partition)}:
-            kept = [name for name in kept if name in wanted.columns]
-        condition = expression(wanted.conditions, opened.schema_arrow, file, field)
-        if condition is None:
-            return opened.read(columns=kept)
-        found = dataset.dataset(file.path, filesystem=file.filesystem, format="parquet")
-        return found.to_table(columns=kept, filter=condition)
+        yield opened
+
+
+def _chosen(opened: Any, file: DataFile, field: str, wanted: Wanted) -> tuple[list[str], Any]:
+    """The columns to read, and the condition on rows."""
+    kept = [name for name in opened.schema_arrow.names if not _ROW_LABELS.fullmatch(name)]
+    if wanted.columns is not None and set(wanted.columns) <= {*kept, *(key for key, _ in file.partition)}:
+        kept = [name for name in kept if name in wanted.columns]
+    return kept, expression(wanted.conditions, opened.schema_arrow, file, field)
+
+
+def _scanned(file: DataFile, kept: list[str], condition: Any) -> Any:
+    found = dataset.dataset(file.path, filesystem=file.filesystem, format="parquet")
+    return found.scanner(
+        columns=kept, filter=condition, batch_size=ROWS_PER_PIECE, batch_readahead=2, fragment_readahead=1
+    )
 
 
 def _check_expansion(metadata: Any, file: DataFile, field: str) -> None:

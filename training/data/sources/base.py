@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, Generic, TypeVar
 
 from training.data.access import DataAccess
+from training.data.streaming import Piece
 
 S = TypeVar("S")
 
@@ -33,6 +34,21 @@ class DataSource(ABC, Generic[S]):
             AccessError: the operator does not allow that place.
             DataError: the rows cannot be read; names the field, the value and the remedy.
         """
+
+    def pieces(
+        self, source: S, access: DataAccess, field: str, columns: Sequence[str] | None = None
+    ) -> Generator[Piece, None, None] | None:
+        """The same rows piece by piece, in the types of the driver or the file; None where they are best read whole.
+
+        Arguments and errors are those of `read`; errors may come with any piece.
+        """
+        del source, access, field, columns
+        return None
+
+    def place(self, source: S, field: str) -> str:
+        """The dotted path of what names the rows, for messages about them."""
+        del source
+        return field
 
     @abstractmethod
     def size_bytes(self, source: S, access: DataAccess, field: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Generator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -14,9 +14,14 @@ from training.data.formats import FORMATS
 from training.data.formats.base import Wanted
 from training.data.formats.conditions import admits, expression
 from training.data.sources.base import DataSource
-from training.data.sources.partitions import with_partitions
-from training.errors import DataError, nearest
+from training.data.sources.partitions import partition_columns, with_partition, with_partitions
+from training.data.streaming import Piece
+from training.data.streaming.origins import check_same_columns, common_type, widened
+from training.errors import DataError
 from training.spec import FileSource
+
+STREAMED_BYTES = 256 * 2**20
+"""Files that are larger together do not become one table in memory on their way to the snapshot."""
 
 
 class FileRows(DataSource[FileSource]):
@@ -38,12 +43,26 @@ class FileRows(DataSource[FileSource]):
         tables = [one_file(name, file, field, wanted) for file in files]
         table = tables[0] if len(tables) == 1 else _joined(files, tables, field)
         if table.num_rows == 0:
-            hint = "Correct the conditions, or leave data.source.filter out."
-            raise DataError.at(field, source.uri, "no row meets the filter", hint=hint)
+            raise _nothing_left(source, field)
         if not any(file.partition for file in files):
             return table
         table = canonical(with_partitions(table, files, [one.num_rows for one in tables]), field)
         return _selected(table, columns)
+
+    def pieces(
+        self, source: FileSource, access: DataAccess, field: str, columns: Sequence[str] | None = None
+    ) -> Generator[Piece, None, None] | None:
+        """Large Parquet files in pieces, large files of other formats one by one; small ones are best read whole."""
+        field = f"{field}.uri"
+        name, files = _of_one_format(source, access.files(source.uri, field=field), field)
+        if sum(file.size_bytes for file in files) < STREAMED_BYTES or (name != "parquet" and len(files) == 1):
+            return None
+        files = [file for file in files if admits(source.filter, file, field)]
+        return _pieces(name, source, files, field, columns)
+
+    def place(self, source: FileSource, field: str) -> str:
+        """The path."""
+        return f"{field}.uri"
 
     def size_bytes(self, source: FileSource, access: DataAccess, field: str) -> int:
         """Size of the files as they are stored."""
@@ -54,6 +73,26 @@ class FileRows(DataSource[FileSource]):
     def uri(self, source: FileSource) -> str:
         """The path as the spec gives it."""
         return source.uri
+
+
+def _pieces(
+    name: str, source: FileSource, files: list[DataFile], field: str, columns: Sequence[str] | None
+) -> Generator[Piece, None, None]:
+    wanted, added = Wanted(columns, source.filter), partition_columns(files)
+    size, done_bytes, rows = sum(file.size_bytes for file in files), 0, 0
+    for file in files:
+        whole = [one_file(name, file, field, wanted)] if name != "parquet" else []
+        for table in whole or FORMATS[name].pieces(file, field, wanted):
+            rows += table.num_rows
+            yield Piece(file.label, _selected(with_partition(table, file, added), columns), done_bytes / size)
+        done_bytes += file.size_bytes
+    if not rows:
+        raise _nothing_left(source, field)
+
+
+def _nothing_left(source: FileSource, field: str) -> DataError:
+    hint = "Correct the conditions, or leave data.source.filter out."
+    return DataError.at(field, source.uri, "no row meets the filter", hint=hint)
 
 
 def _format_of(file: DataFile) -> str | None:
@@ -93,48 +132,16 @@ def _of_one_format(source: FileSource, files: list[DataFile], field: str) -> tup
 def _joined(files: list[DataFile], tables: list[Any], field: str) -> Any:
     if not tables:
         return pa.table({})
-    first = tables[0]
-    names = first.column_names
+    names = tables[0].column_names
     for file, table in zip(files[1:], tables[1:], strict=True):
-        odd = sorted(set(names) ^ set(table.column_names))
-        if odd:
-            lacking = file if odd[0] in names else files[0]
-            close = nearest(odd[0], table.column_names if odd[0] in names else names)
-            reason = f"{lacking.label} has no column {odd[0]!r}, which other files have{close}"
-            raise DataError.at(field, odd[0], reason, hint="Give all files the same columns.")
+        check_same_columns((files[0].label, names), (file.label, table.column_names), field)
     columns = [_joined_column(name, files, [table[name] for table in tables], field) for name in names]
     return pa.table(columns, names=names)
 
 
 def _joined_column(name: str, files: list[DataFile], parts: list[Any], field: str) -> Any:
-    filled = [(file, part.type) for file, part in zip(files, parts, strict=True) if part.null_count < len(part)]
+    filled = [(file.label, part.type) for file, part in zip(files, parts, strict=True) if part.null_count < len(part)]
     if not filled:
         return pa.chunked_array([chunk for part in parts for chunk in part.chunks])
-    kind = _common_type(name, filled, field)
-    if pa.types.is_integer(kind) and len(filled) < len(parts):
-        kind = pa.float64()
-    try:
-        return pa.chunked_array([chunk for part in parts for chunk in _cast(part, kind).chunks], kind)
-    except pa.ArrowInvalid:
-        reason = f"column {name!r} is whole in one file and not in another, and some numbers are too long for float64"
-        raise DataError.at(field, name, reason, hint="Write long identifiers as text in all files.") from None
-
-
-def _common_type(name: str, filled: list[tuple[DataFile, Any]], field: str) -> Any:
-    (one, first), *rest = filled
-    kinds = {first, *(kind for _, kind in rest)}
-    if len(kinds) == 1:
-        return first
-    if all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in kinds):
-        return pa.float64()
-    if all(pa.types.is_string(kind) or pa.types.is_large_string(kind) for kind in kinds):
-        return pa.large_string()
-    other, second = next((file, kind) for file, kind in rest if kind != first)
-    reason = f"column {name!r} holds {first} in {one.label} and {second} in {other.label}"
-    raise DataError.at(field, name, reason, hint="Write the column in the same way in all files.")
-
-
-def _cast(part: Any, kind: Any) -> Any:
-    if part.null_count == len(part):
-        return pa.chunked_array([pa.nulls(len(part), kind)])
-    return part.cast(kind)
+    kind = common_type(name, filled, len(parts), field)
+    return pa.chunked_array([chunk for part in parts for chunk in widened(part, kind, name, field).chunks], kind)
