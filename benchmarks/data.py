@@ -13,10 +13,12 @@ import tempfile
 import warnings
 from pathlib import Path
 
+from benchmarks.data_big import write_folder
 from benchmarks.data_tables import ROWS, fill_postgres, mixed, write_parquet
 from benchmarks.report import Row
 
 TURNS = 2
+BIG_MB, LIMIT_MB = 5_000, 2_000
 SCRIPT = Path(__file__).with_name("data_steps.py")
 
 
@@ -44,7 +46,19 @@ def rows() -> list[Row]:
         path = str(write_parquet(Path(folder), frame))
         found = [*_file_rows(path), *_check_rows(path)]
         found += _postgres_rows(frame)
-    return found
+        del frame
+    return [*found, *_big_rows()]
+
+
+def _big_rows() -> list[Row]:
+    with tempfile.TemporaryDirectory(prefix="mts-bench-") as folder:
+        files = write_folder(Path(folder), BIG_MB)
+        command = [sys.executable, "-m", "benchmarks.data_big", folder, str(LIMIT_MB)]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    found: dict[str, float] = json.loads(answer.stdout.splitlines()[-1])
+    took = f"read and kept in {found['load_s']:.0f} s, checked in {found['check_s']:.0f} s"
+    note = f"{files} files, {found['rows']:,} rows; {took}"
+    return [Row("5 GB of Parquet to snapshot and checks: peak memory", found["peak_mb"], LIMIT_MB, "MB", 1.0, note)]
 
 
 def _file_rows(path: str) -> list[Row]:
@@ -72,10 +86,12 @@ def _postgres_rows(frame: object) -> list[Row]:
         try:
             fill_postgres(server.get_uri(), frame)  # type: ignore[arg-type]
             ours, theirs = best("sql", "pandas_sql", server.get_uri())
+            framed = measured("sql_to_frame", server.get_uri())
         finally:
             server.cleanup()
     return [
         Row("PostgreSQL to snapshot / pandas.read_sql", ours["wall_s"], theirs["wall_s"], "s", 1 / 3, "wall seconds"),
         Row("its peak memory / the frame of pandas.read_sql", ours["peak_mb"], theirs["frame_mb"], "MB", 1.2,
             "above what the process had before; the frame with its texts"),
+        Row("the same with our own frame", framed["peak_mb"], theirs["frame_mb"], "MB", 1.2, "snapshot, then frame"),
     ]  # fmt: skip

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -50,13 +51,11 @@ def load_and_keep(path: str) -> Prepared:
     )
 
 
-def sql(url: str) -> Prepared:
+def sql(url: str, *, frame: bool = False) -> Prepared:
     import yaml
 
-    from training.data import DataAccess, SnapshotStore
-    from training.data.content_hash import content_sha256
-    from training.data.snapshots import Use
-    from training.data.sources import SOURCES
+    from training.data import DataAccess, SnapshotStore, load
+    from training.data.snapshots import Use, shape_of
     from training.spec import SqlSource
 
     folder = Path(tempfile.mkdtemp(prefix="mts-bench-"))
@@ -64,10 +63,11 @@ def sql(url: str) -> Prepared:
     access = DataAccess((), folder, connections_file=folder / "connections.yaml")
     source = SqlSource(connection="pg", table="loans")
 
+    def keep(rows: Any, sha256: str, uri: str) -> str:
+        return SnapshotStore(str(folder)).keep(rows, sha256, Use("job", "model", {}, uri, *shape_of(rows)))
+
     def work() -> None:
-        table = SOURCES["sql"].read(source, access, "data.source")
-        use = Use("job", "model", {}, "", table.num_rows, table.num_columns)
-        SnapshotStore(str(folder)).keep(table, content_sha256(table), use)
+        load(source, access, keep=keep, frame_bytes=None if frame else 0)
 
     return work
 
@@ -105,6 +105,7 @@ def xgboost_200(path: str) -> Prepared:
 
 STEPS = {
     "pandas_parquet": pandas_parquet, "load": load_rows, "load_and_keep": load_and_keep, "sql": sql,
+    "sql_to_frame": partial(sql, frame=True),
     "pandas_sql": pandas_sql, "checks": checks, "xgboost_200": xgboost_200,
 }  # fmt: skip
 

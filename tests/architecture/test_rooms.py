@@ -21,7 +21,12 @@ ROOMS = {
     # bundle_file.py is copied into each bundle, where it scores the golden rows
     "mlflow": ("training/registry/", "training/mts_scoring/pyfunc.py", "training/bundle_file.py"),
     # tables belong to the job store; the reader of foreign databases has none, it only runs one SELECT
-    "sqlalchemy": ("ray_app/jobs/", "training/data/sql/", "training/data/sources/sql_source.py"),
+    "sqlalchemy": (
+        "ray_app/jobs/",
+        "training/data/sql/",
+        "training/data/features/",
+        "training/data/sources/sql_source.py",
+    ),
     "alembic": ("ray_app/jobs/",),
     "typer": ("ray_app/cli", "training/__main__.py", "training/upkeep.py"),
 }

@@ -15,13 +15,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from training.data import DataAccess, Dataset, batches, load, size_bytes
-from training.data.canonical import canonical
+from training.data import DataAccess, Dataset, batches, load, loading, size_bytes
 from training.data.formats import FORMATS, csv_streaming, jsonl_format, parquet_format
 from training.data.snapshots import SnapshotStore, Use
-from training.data.sources import SOURCES
-from training.data.sources import base as base_source
-from training.data.sql.pieces import unified
+from training.data.sources import SOURCES, file_source
+from training.data.streaming import spool
 from training.data.uploads import UploadStore
 from training.errors import AccessError, DataError
 from training.spec import FileSource, InlineSource, SnapshotSource, Source, UploadSource
@@ -118,17 +116,19 @@ def test_types_and_values(write, tmp_path, access):
 
 
 def test_pieces_are_the_same_rows_in_the_same_order(write, tmp_path, access, monkeypatch):
-    for module in (csv_streaming, jsonl_format, parquet_format):
+    for module in (csv_streaming, jsonl_format):
         monkeypatch.setattr(module, "BLOCK_BYTES", 3000)
-    monkeypatch.setattr(parquet_format, "MAX_BATCH_ROWS", 10)
-    monkeypatch.setattr(base_source, "PIECE_ROWS", 10)
+    monkeypatch.setattr(parquet_format, "ROWS_PER_PIECE", 10)
+    monkeypatch.setattr(loading, "BATCH_ROWS", 10)
+    monkeypatch.setattr(file_source, "STREAMED_BYTES", 0)
+    monkeypatch.setattr(spool, "SPILL_BYTES", 2000)
     columns = [name for name in NAMES if name != "hole"]
     rows = [{**row, "whole": number} for number, row in enumerate(MIXED_ROWS * 50)]
     source = write(rows, tmp_path)
     pieces = list(batches(source, access, columns=columns))
     assert len(pieces) >= 3
     pieces = [piece.select(columns) for piece in pieces]
-    together = canonical(unified(pieces), "uri").to_pandas(coerce_temporal_nanoseconds=False)
+    together = pa.concat_tables(pieces).to_pandas(coerce_temporal_nanoseconds=False)
     pd.testing.assert_frame_equal(together, load(source, access).frame[columns])
 
 

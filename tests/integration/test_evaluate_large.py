@@ -13,8 +13,10 @@ import pytest
 import ray
 from dispatcher_cluster import cluster_environment
 
-from training.data import DataAccess
+from training.data import DataAccess, loading
 from training.data.formats import csv_streaming, parquet_format
+from training.data.sources import file_source
+from training.data.streaming import spool
 from training.distributed.in_parallel import in_parallel
 from training.errors import DataError, SpecError
 from training.events import SilentObserver
@@ -66,7 +68,10 @@ def in_pieces(cluster: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """All data are large, and a piece of them is small."""
     monkeypatch.setattr(evaluate, "STREAMED_BYTES", 0)
     monkeypatch.setattr(csv_streaming, "BLOCK_BYTES", 20_000)
-    monkeypatch.setattr(parquet_format, "MAX_BATCH_ROWS", 100)
+    monkeypatch.setattr(parquet_format, "ROWS_PER_PIECE", 100)
+    monkeypatch.setattr(loading, "BATCH_ROWS", 100)
+    monkeypatch.setattr(file_source, "STREAMED_BYTES", 0)
+    monkeypatch.setattr(spool, "SPILL_BYTES", 20_000)
 
 
 def report(workplace: Workplace, name: str, uri: str, **asked: object) -> EvaluationResult:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+
+Chunks = Callable[[], Iterator[Any]]
+"""Gives the chunks of a column, each time from the first."""
 
 
 def content_sha256(table: Any) -> str:
@@ -24,30 +29,46 @@ def content_sha256(table: Any) -> str:
     Files, chunks, compression and dictionary encoding do not count. Whole numbers and floats differ: 1 in one file and
     1.0 in another give different hashes, unless a missing value in the column makes both floats.
     """
-    digest = hashlib.sha256()
-    header = [
-        [name, str(kind).removeprefix("large_")]
-        for name, kind in zip(table.column_names, table.schema.types, strict=True)
-    ]
-    digest.update(json.dumps([header, table.num_rows]).encode() + b"\n")
+    digest = _begun(table.schema, table.num_rows)
     for column in table.columns:
-        _update(digest, column)
-    return digest.hexdigest()
+        _update(digest, column.type, partial(iter, column.chunks))
+    return str(digest.hexdigest())
 
 
-def _update(digest: Any, column: Any) -> None:
-    kind = column.type
+def file_sha256(file: Any) -> str:
+    """The same of the canonical table in a pyarrow.parquet.ParquetFile, of which one column of one row group is in
+    memory at a time."""
+    schema = file.schema_arrow
+    digest = _begun(schema, file.metadata.num_rows)
+    for field in schema:
+        _update(digest, field.type, partial(_chunks, file, field.name))
+    return str(digest.hexdigest())
+
+
+def _begun(schema: Any, rows: int) -> Any:
+    header = [[field.name, str(field.type).removeprefix("large_")] for field in schema]
+    digest = hashlib.sha256()
+    digest.update(json.dumps([header, rows]).encode() + b"\n")
+    return digest
+
+
+def _chunks(file: Any, name: str) -> Iterator[Any]:
+    for group in range(file.metadata.num_row_groups):
+        yield from file.read_row_group(group, columns=[name]).column(0).chunks
+
+
+def _update(digest: Any, kind: Any, chunks: Chunks) -> None:
     if pa.types.is_floating(kind):
-        for chunk in column.chunks:
+        for chunk in chunks():
             values = chunk.to_numpy(zero_copy_only=False)
             missing = np.isnan(values)
             digest.update(
                 np.where(missing, values.dtype.type(np.nan), values) if missing.any() else np.ascontiguousarray(values)
             )
     elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        _update_text(digest, column)
+        _update_text(digest, chunks)
     else:
-        for chunk in column.chunks:
+        for chunk in chunks():
             digest.update(np.ascontiguousarray(_codes(chunk)))
 
 
@@ -57,10 +78,10 @@ def _codes(chunk: Any) -> Any:
     return pc.fill_null(chunk.cast(pa.int64()), np.iinfo(np.int64).min).to_numpy(zero_copy_only=False)
 
 
-def _update_text(digest: Any, column: Any) -> None:
-    for chunk in column.chunks:
+def _update_text(digest: Any, chunks: Chunks) -> None:
+    for chunk in chunks():
         digest.update(pc.fill_null(pc.binary_length(chunk).cast(pa.int32()), -1).to_numpy(zero_copy_only=False))
-    for chunk in column.chunks:
+    for chunk in chunks():
         if chunk.null_count:
             chunk = chunk.drop_null()  # noqa: PLW2901 - the bytes below a null are not defined
         if len(chunk) == 0:

@@ -31,6 +31,17 @@ def stratified_folds(codes: Positions, folds: int, generator: np.random.Generato
     yield from _from_places(place, folds)
 
 
+def spread_folds(target: npt.NDArray[np.float64], folds: int, generator: np.random.Generator) -> Iterator[Pair]:
+    """Neighbours in the target fall into different folds, so that the folds have the same spread."""
+    order = np.argsort(generator.random(len(target)), kind="stable")
+    ranked = order[np.argsort(target[order], kind="stable")]
+    place = np.empty(len(target), np.int64)
+    for start in range(0, len(target), folds):
+        block = ranked[start : start + folds]
+        place[block] = np.argsort(generator.random(folds), kind="stable")[: len(block)]
+    yield from _from_places(place, folds)
+
+
 def group_folds(
     groups: Positions, codes: Positions | None, folds: int, generator: np.random.Generator
 ) -> Iterator[Pair]:  # fmt: skip

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
-from training.data.canonical import canonical
 from training.data.roles import require_columns
 from training.data.schema import check_weights
-from training.data.sql.pieces import unified
 from training.data.table import Rows, TableSchema
 from training.data.target import encode_target
 from training.errors import DataError
@@ -115,8 +114,8 @@ def no_target_at_all(target: str) -> DataError:
 
 
 def unified_frame(tables: list[Any]) -> pd.DataFrame:
-    """Pieces of one table as the frame that they are together; see `DataSource.batches`. Empties the list."""
-    whole = canonical(unified(tables), "data.source")
+    """The frame that canonical tables of one schema are together. Empties the list."""
+    whole = pa.concat_tables(tables)
     tables.clear()
     frame: pd.DataFrame = whole.to_pandas(coerce_temporal_nanoseconds=False)
     return frame

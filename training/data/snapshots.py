@@ -7,6 +7,8 @@ import logging
 from collections.abc import Collection
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -18,12 +20,13 @@ from training.data.canonical import canonical
 from training.data.content_hash import content_sha256
 from training.data.files import DataFile
 from training.data.labels import class_label
+from training.data.streaming.row_groups import write_rows
 from training.errors import NotFoundError
 
 FOLDER = "_snapshots"
 """Below the artifact store; no model's name begins with an underscore."""
 ROWS = "rows.parquet"
-ROWS_PER_GROUP = 131_072
+COPY_BYTES = 4 * 2**20
 _USES, _ERASURES = "uses", "erasures.json"
 
 logger = logging.getLogger("training")
@@ -66,8 +69,10 @@ class SnapshotStore:
     def __init__(self, artifact_uri: str) -> None:
         self._folder = ArtifactFolder(f"{artifact_uri.rstrip('/')}/{FOLDER}")
 
-    def keep(self, table: Any, sha256: str, use: Use) -> str:
+    def keep(self, rows: Any, sha256: str, use: Use) -> str:
         """Keeps a canonical pyarrow.Table, unless its rows are there already; answers where.
+
+        `rows` may also be the path of a file of this machine that holds such a table as `write_rows` writes it.
 
         The rows come before the record of their use: a job that dies in between leaves a snapshot that the next one
         finds.
@@ -77,7 +82,7 @@ class SnapshotStore:
             # the rows came again from their source, where they were not erased; nobody puts them back unseen
             logger.warning("rows were erased from snapshot %s; the source still has them", sha256)
         if not self._folder.exists(path):
-            self._folder.write(path, lambda stream: _write(table, stream))
+            self._folder.write(path, partial(_fill, rows))
         stamped = asdict(use) | {"time": use.time or datetime.now(UTC).isoformat(timespec="seconds")}
         record = json.dumps(stamped, ensure_ascii=False).encode()
         self._folder.write_bytes(f"{sha256}/{_USES}/{use.job_id}.json", record)
@@ -129,7 +134,7 @@ class SnapshotStore:
         )  # fmt: skip
         history = [asdict(one) for one in [*self.erasures(sha256), done]]
         self._folder.write_bytes(f"{sha256}/{_ERASURES}", json.dumps(history, ensure_ascii=False).encode())
-        self._folder.write(f"{sha256}/{ROWS}", lambda stream: _write(rest, stream))
+        self._folder.write(f"{sha256}/{ROWS}", partial(_fill, rest))
         return done.rows
 
     def hashes(self) -> list[str]:
@@ -141,14 +146,18 @@ class SnapshotStore:
         return self._folder.remove(sha256)
 
 
-def _write(table: Any, stream: Any) -> None:
-    # dictionaries of numbers cost four times as much as the rest, and statistics serve no reader of whole snapshots
-    texts = [name for name, kind in zip(table.column_names, table.schema.types, strict=True) if _is_text(kind)]
-    parquet.write_table(
-        table, stream, compression="zstd", compression_level=1, row_group_size=ROWS_PER_GROUP, write_statistics=False,
-        use_dictionary=texts,
-    )  # fmt: skip
+def shape_of(rows: Any) -> tuple[int, int]:
+    """Rows and columns of what `keep` takes."""
+    if not isinstance(rows, Path):
+        return rows.num_rows, rows.num_columns
+    metadata = parquet.read_metadata(rows)
+    return metadata.num_rows, metadata.num_columns
 
 
-def _is_text(kind: Any) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+def _fill(rows: Any, stream: Any) -> None:
+    if not isinstance(rows, Path):
+        write_rows([rows], rows.schema, stream)
+        return
+    with rows.open("rb") as content:
+        while block := content.read(COPY_BYTES):
+            stream.write(block)

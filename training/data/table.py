@@ -32,6 +32,10 @@ class Dataset:
     """Where these rows are kept; empty where they are not."""
     feature_store: FeatureStoreUse | None = None
     """Which features came from a feature store; None where none did."""
+    sampled_from: int = 0
+    """Number of all rows, where memory does not hold them and `frame` has evenly spaced ones; else 0."""
+    whole_bytes: int = 0
+    """About how large the frame of all of them would be."""
 
 
 @dataclass(frozen=True)

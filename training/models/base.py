@@ -25,12 +25,22 @@ class Structure:
     """What ties rows together, which every inner split obeys; each array is over the train, then the validation rows.
 
     `groups`: [n] codes; rows of one group stay on one side. `times`: [n], comparable; what is held out is later than
-    what is learnt from. `fixed`: the caller named the validation rows, and only they may be held out.
+    what is learnt from, by `gap` in their unit at least. `rolling`: old rows are not learnt from either, so that each
+    fold learns from as many moments as the first. `fixed`: the caller named the validation rows, and only they may be
+    held out.
     """
 
     groups: npt.NDArray[np.int64] | None = None
     times: npt.NDArray[Any] | None = None
     fixed: bool = False
+    gap: float = 0.0
+    rolling: bool = False
+
+    def of(self, rows: npt.NDArray[np.int64]) -> Structure:
+        """That of some of the rows, in the given order. Validation rows that were named are named no more."""
+        groups = None if self.groups is None else self.groups[rows]
+        times = None if self.times is None else self.times[rows]
+        return Structure(groups, times, gap=self.gap, rolling=self.rolling)
 
 
 @dataclass(frozen=True)
@@ -94,6 +104,8 @@ class HeldOut:
     weight: npt.NDArray[np.float64] | None
     scores: Scores
     members: tuple[Member, ...] = ()
+    groups: npt.NDArray[np.int64] | None = None
+    """[n] codes: what is learnt from a row is not measured on another of its group."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from sklearn.isotonic import IsotonicRegression
 
+from training.data.fold_strategies import group_folds
 from training.models.base import FitData, FittedModel, HeldOut, Scores
 from training.models.losses import losses_of
 from training.mts_scoring.calibrated_predictor import CalibratedPredictor, Calibration
@@ -42,7 +44,9 @@ def with_held_out(fitted: FittedModel, data: FitData) -> FittedModel:
     if fitted.held_out is not None or data.validation is None or not len(data.validation):
         return fitted
     scores = fitted.predictor.predict(data.validation.frame)
-    return replace(fitted, held_out=HeldOut(data.validation.target, data.validation.weight, scores))
+    groups = None if data.structure.groups is None else data.structure.groups[len(data.train) :]
+    held = HeldOut(data.validation.target, data.validation.weight, scores, groups=groups)
+    return replace(fitted, held_out=held)
 
 
 def calibrated(fitted: FittedModel, seed: int) -> tuple[FittedModel, CalibrationChoice | None]:
@@ -53,13 +57,15 @@ def calibrated(fitted: FittedModel, seed: int) -> tuple[FittedModel, Calibration
     held = fitted.held_out
     if held is None or held.scores.ndim == 1:
         return fitted, None
-    choice = choose_calibration(held.scores, held.target.astype(np.int64), held.weight, seed)
+    choice = choose_calibration(held.scores, held.target.astype(np.int64), held.weight, seed, held.groups)
     if choice.calibration is None:
         return fitted, choice
     return replace(fitted, predictor=CalibratedPredictor(fitted.predictor, choice.calibration)), choice
 
 
-def choose_calibration(scores: Scores, codes: Codes, weight: Floats | None, seed: int) -> CalibrationChoice:
+def choose_calibration(
+    scores: Scores, codes: Codes, weight: Floats | None, seed: int, groups: Codes | None = None
+) -> CalibrationChoice:
     """Compares corrections by cross-fitting: each part of the rows is corrected by what the others teach.
 
     Args:
@@ -67,6 +73,7 @@ def choose_calibration(scores: Scores, codes: Codes, weight: Floats | None, seed
         codes: [n] true classes.
         weight: [n] or None.
         seed: of the parts.
+        groups: [n]; rows of one group are in one part. None: each row is a group of its own.
     """
     weights = np.ones(len(codes)) if weight is None else weight
     before = losses_of(scores, codes)
@@ -77,10 +84,11 @@ def choose_calibration(scores: Scores, codes: Codes, weight: Floats | None, seed
     methods = ["temperature"]
     if scores.shape[1] == 2 and len(codes) >= MIN_ISOTONIC_ROWS and counts.min() >= MIN_ISOTONIC_PER_CLASS:
         methods.append("isotonic")
+    parts = _parts(len(codes), seed, groups)
     best: tuple[float, str] | None = None
     tried = []
     for method in methods:
-        after = _cross_fitted(method, scores, codes, weights, seed)
+        after = _cross_fitted(method, scores, codes, weights, parts)
         gain, error = _mean_and_error(before - after, weights)
         tried.append(f"{method} {plain - gain:.4f}")
         if gain > STANDARD_ERRORS * error and (best is None or gain > best[0]):
@@ -105,12 +113,21 @@ def fit_calibration(method: str, scores: Scores, codes: Codes, weights: Floats) 
     return Calibration("temperature", float(np.exp(found.x)))
 
 
-def _cross_fitted(method: str, scores: Scores, codes: Codes, weights: Floats, seed: int) -> Floats:
+def _parts(rows: int, seed: int, groups: Codes | None) -> list[Codes]:
+    """Positions of PARTS parts of the rows, by chance; groups stay whole."""
+    generator = np.random.default_rng(seed)
+    if groups is None:
+        order = np.argsort(generator.random(rows), kind="stable")
+        return [np.sort(order[start::PARTS]) for start in range(PARTS)]
+    codes = np.unique(groups, return_inverse=True)[1].astype(np.int64)
+    count = min(PARTS, int(codes.max()) + 1)
+    return [held for _, held in group_folds(codes, None, count, generator)]
+
+
+def _cross_fitted(method: str, scores: Scores, codes: Codes, weights: Floats, parts: Sequence[Codes]) -> Floats:
     """[n] log losses, each with a correction that its row taught nothing."""
-    order = np.argsort(np.random.default_rng(seed).random(len(codes)), kind="stable")
     after = np.empty(len(codes))
-    for start in range(PARTS):
-        part = np.sort(order[start::PARTS])
+    for part in parts:
         rest = np.ones(len(codes), dtype=bool)
         rest[part] = False
         if weights[rest].any():

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from training.data.table import Column, Rows, TableSchema
-from training.models.base import FitContext, FitData, FittedModel, ModelFamily, Structure
+from training.models.base import FitContext, FitData, FittedModel, ModelFamily
 from training.models.fitting import fit_errors
 from training.models.pool import Pool, folds_of, taken
 from training.mts_scoring.feature_predictor import FeaturePredictor
@@ -99,11 +99,7 @@ def _out_of_fold(names: Sequence[str], data: FitData, seed: int, steps: Sequence
     if not encoded:
         return frame
     rows = len(data.train)
-    given = data.structure
-    structure = Structure(
-        groups=None if given.groups is None else given.groups[:rows],
-        times=None if given.times is None else given.times[:rows],
-    )
+    structure = data.structure.of(np.arange(rows))
     pool = Pool.of(FitData(data.schema, data.train, None, structure))
     values = np.full((rows, len(encoded)), np.nan)
     for fold in folds_of(pool, FOLDS, seed):

@@ -11,7 +11,7 @@ import numpy as np
 from training.data.table import Rows
 from training.errors import FitError
 from training.events import Observer
-from training.models.base import FitContext, FitData, HeldOut, Member, Scores, Structure
+from training.models.base import FitContext, FitData, HeldOut, Member, Scores
 from training.models.hybrid_params import NamedMember
 from training.models.members import FoldedModel
 from training.models.parallel import FitTask, ProgressPart, runner_of
@@ -67,12 +67,7 @@ class PairFit:
             DataError: too few rows for folds.
             TrainingError: a fit failed.
         """
-        given = self.data.structure
-        rows = len(self.data.train)
-        structure = Structure(
-            groups=None if given.groups is None else given.groups[:rows],
-            times=None if given.times is None else given.times[:rows],
-        )
+        structure = self.data.structure.of(np.arange(len(self.data.train)))
         pool = Pool.of(FitData(self.data.schema, self.data.train, None, structure))
         folds = folds_of(pool, count, self.context.seed)
         tasks = [self._task(spec, fold, 2 + number) for number, fold in enumerate(folds)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from training.data.fold_strategies import Pair, group_folds, spread_folds, stratified_folds, time_folds
 from training.data.table import Rows, TableSchema
 from training.errors import DataError
 from training.models.base import FitData, Structure
@@ -74,17 +76,15 @@ def taken(rows: Rows, positions: Positions) -> Rows:
 
 def structure_in(pool: Pool, fold: Fold) -> Structure:
     """What ties together the rows that a fold learns from, then those that it holds out."""
-    rows = np.concatenate([fold.learnt, fold.held])
-    groups, times = pool.structure.groups, pool.structure.times
-    return Structure(None if groups is None else groups[rows], None if times is None else times[rows])
+    return pool.structure.of(np.concatenate([fold.learnt, fold.held]))
 
 
 def folds_of(pool: Pool, count: int, seed: int) -> list[Fold]:
-    """Divides the pool into folds.
+    """Divides the pool into folds, by the arithmetic of `training.data.fold_strategies`.
 
     - `fixed`: one, whose held rows are the validation rows.
-    - times: the held rows of each fold are later than all that it learns from; the last one holds the validation rows.
-      Rows of a group that is held out are not learnt from.
+    - times: the held rows of each fold are later than all that it learns from, by the gap at least; the last one holds
+      the validation rows. Rows of a group that is held out are not learnt from.
     - groups: whole groups, so that the folds are alike in size and classes.
     - otherwise: by chance, within each class; a class of fewer rows than folds is learnt from in all of them.
 
@@ -98,85 +98,65 @@ def folds_of(pool: Pool, count: int, seed: int) -> list[Fold]:
         return [Fold(everyone[: pool.first_validation], validation)]
     if structure.times is not None:
         return _over_time(pool, structure.times, count)
-    part = _groupwise(pool, structure.groups, count, seed) if structure.groups is not None else _chance(
-        pool, count, seed
-    )  # fmt: skip
-    found = [Fold(np.flatnonzero(part != fold), np.flatnonzero(part == fold)) for fold in range(part.max() + 1)]
-    found = [fold for fold in found if len(fold.held) and len(fold.learnt)]
+    held = [held for _, held in _by_chance(pool, count, np.random.default_rng(seed))]
+    found = [Fold(np.setdiff1d(everyone, one), one) for one in held if 0 < len(one) < number]
     if len(found) < 2:
         raise DataError(f"{number} rows do not fill two folds", hint="add rows, or use one family without a hybrid")
     return found
 
 
-def _chance(pool: Pool, count: int, seed: int) -> Positions:
-    """[n] fold of each row, -1 for rows that are held out in none."""
-    number = len(pool)
-    generator = np.random.default_rng(seed)
-    order = np.argsort(generator.random(number), kind="stable")
-    count = min(count, number)
-    part = np.empty(number, np.int64)
-    if pool.schema.task == "regression":
-        # neighbours in the target fall into different folds, so that the folds have the same spread
-        ranked = order[np.argsort(pool.rows.target[order], kind="stable")]
-        for start in range(0, number, count):
-            block = ranked[start : start + count]
-            part[block] = np.argsort(generator.random(count), kind="stable")[: len(block)]
-        return part
-    codes = pool.rows.target.astype(np.int64)
-    shift = 0
-    for code in np.unique(codes):
-        own = order[codes[order] == code]
-        part[own] = (np.arange(len(own)) + shift) % count if len(own) >= count else -1
-        shift += len(own)
-    return part
-
-
-def _groupwise(pool: Pool, groups: Positions, count: int, seed: int) -> Positions:
-    """Each group, the largest first, goes to the fold that has least of its classes for its share."""
-    _, codes = np.unique(groups, return_inverse=True)
-    number = int(codes.max()) + 1
-    count = min(count, number)
-    target = pool.rows.target.astype(np.int64) if pool.schema.task != "regression" else np.zeros(len(codes), np.int64)
-    width = int(target.max()) + 1
-    table = np.bincount(codes * width + target, minlength=number * width).reshape(number, width).astype(np.float64)
-    table = np.hstack([table, table.sum(axis=1, keepdims=True)])
-    shares = table / np.maximum(table.sum(axis=0), 1.0)
-    generator = np.random.default_rng(seed)
-    shuffled = np.argsort(generator.random(number), kind="stable")
-    order = shuffled[np.argsort(-table[shuffled, -1], kind="stable")]
-    filled = np.zeros((count, shares.shape[1]))
-    fold_of = np.empty(number, np.int64)
-    for group in order:
-        best = int(np.argmin(filled @ shares[group]))
-        fold_of[group] = best
-        filled[best] += shares[group]
-    part: Positions = fold_of[codes]
-    return part
+def _by_chance(pool: Pool, count: int, generator: np.random.Generator) -> Iterator[Pair]:
+    is_regression = pool.schema.task == "regression"
+    codes = None if is_regression else pool.rows.target.astype(np.int64)
+    if pool.structure.groups is not None:
+        groups = np.unique(pool.structure.groups, return_inverse=True)[1].astype(np.int64)
+        yield from group_folds(groups, codes, min(count, int(groups.max()) + 1), generator)
+    elif codes is None:
+        yield from spread_folds(pool.rows.target.astype(np.float64), min(count, len(pool)), generator)
+    else:
+        # a class of fewer rows than folds would be missing from what some fold learns
+        common = np.flatnonzero(np.bincount(codes)[codes] >= count)
+        for _, held in stratified_folds(codes[common], count, generator):
+            yield common, common[held]
 
 
 def _over_time(pool: Pool, times: npt.NDArray[Any], count: int) -> list[Fold]:
+    structure = pool.structure
     everyone = np.arange(len(pool))
     validation = everyone[pool.first_validation :]
     earlier = everyone[: pool.first_validation] if len(validation) else everyone
-    order = earlier[np.argsort(times[earlier], kind="stable")]
-    moments = times[order]
-    borders = np.flatnonzero(moments[1:] != moments[:-1]) + 1
-    if not len(borders):
-        if not len(validation):
-            raise DataError("all rows have one time: no fold can be later than another", hint="leave data.time_column")
-        return [Fold(earlier, validation)]
+    groups = structure.groups
+    moments = len(np.unique(times[earlier]))
+    if moments < 2 and not len(validation):
+        raise DataError("all rows have one time: no fold can be later than another", hint="leave data.time_column")
+    found: list[Pair] = []
     # the first part is only learnt from; the validation rows, where there are some, are the last part
-    parts = count if len(validation) else count + 1
-    wanted = [len(order) * step // parts for step in range(1, parts)]
-    cuts = np.unique([borders[np.argmin(np.abs(borders - place))] for place in wanted])
-    ends = np.append(cuts[1:], len(order))
-    blocks = [order[start:end] for start, end in zip(cuts, ends, strict=True)]
-    found = [(order[:start], block) for start, block in zip(cuts, blocks, strict=True)]
+    wanted = min(count - 1 if len(validation) else count, moments - 1)
+    if wanted >= 1:
+        own = None if groups is None else groups[earlier]
+        pairs = time_folds(times[earlier], own, wanted, structure.gap, rolling=structure.rolling)
+        try:
+            found = [(earlier[learnt], earlier[held]) for learnt, held in pairs]
+        except DataError:  # the gap leaves nothing; the validation rows may have something older
+            found = []
     if len(validation):
-        found.append((earlier, validation))
-    groups = pool.structure.groups
-    last = len(found) - 1
-    return [
-        Fold(learnt if groups is None else learnt[~np.isin(groups[learnt], groups[held])], held, serves=place == last)
-        for place, (learnt, held) in enumerate(found)
-    ]
+        found.append((_before(validation, earlier, found, structure), validation))
+    found = [pair for pair in found if len(pair[0])]
+    if not found:
+        hint = "give a smaller split.gap, or use one family without folds"
+        raise DataError("no row is older than those that judge it, by the gap and in another group", hint=hint)
+    return [Fold(learnt, held, serves=place == len(found) - 1) for place, (learnt, held) in enumerate(found)]
+
+
+def _before(validation: Positions, earlier: Positions, found: list[Pair], structure: Structure) -> Positions:
+    """What the fold of the validation rows learns from."""
+    times, groups = structure.times, structure.groups
+    if times is None:
+        return earlier
+    learnt = earlier[times[earlier] <= times[validation].min() - structure.gap]
+    if structure.rolling and found:
+        kept = len(np.unique(times[found[0][0]]))
+        learnt = learnt[times[learnt] >= np.unique(times[learnt])[-kept:].min()]
+    if groups is not None:
+        learnt = learnt[~np.isin(groups[learnt], groups[validation])]
+    return np.asarray(learnt, np.int64)

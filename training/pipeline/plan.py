@@ -10,7 +10,7 @@ from training.data import load
 from training.evaluation import primary_metric
 from training.pipeline.findings import stop_on
 from training.pipeline.prepare import inspect
-from training.pipeline.take import wanted_columns
+from training.pipeline.take import room_for, wanted_columns
 from training.pipeline.warm_start import earlier_configs
 from training.pipeline.workplace import Workplace
 from training.result import DataSummary
@@ -51,7 +51,8 @@ def plan(spec: TrainSpec, workplace: Workplace, *, look_closer: bool = True) -> 
     Raises:
         SpecError, DataError: as the job would.
     """
-    dataset = load(spec.data.source, workplace.access, columns=wanted_columns(spec))
+    columns = wanted_columns(spec)
+    dataset = load(spec.data.source, workplace.access, columns=columns, frame_bytes=room_for(spec))
     checked = inspect(dataset, spec, look_closer=look_closer)
     stop_on(checked.findings, spec)
     schema = checked.schema

@@ -98,11 +98,21 @@ def inspect(dataset: Dataset, spec: TrainSpec, *, look_closer: bool = True) -> C
     check_metrics(spec, schema.task, schema.classes)
     split = split_rows(frame, schema, spec.data, spec.split)
     hashes = row_hashes(frame, [*(column.name for column in schema.features), schema.target])
-    warnings = (*schema.warnings, *check_split(frame, schema, split, hashes))
+    warnings = (*_sample_warning(dataset), *schema.warnings, *check_split(frame, schema, split, hashes))
     if not look_closer:
         return Checked(dataset, schema, split, hashes, warnings)
     findings = run_checks(context_of(Checked(dataset, schema, split, hashes, ()), spec))
+    if dataset.sampled_from:
+        of = f" (in {len(frame):,} evenly spaced rows of {dataset.sampled_from:,})"
+        findings = tuple(one.model_copy(update={"evidence": one.evidence + of}) for one in findings)
     return Checked(dataset, schema, split, hashes, (*warnings, *told(findings, spec)), findings)
+
+
+def _sample_warning(dataset: Dataset) -> tuple[str, ...]:
+    if not dataset.sampled_from:
+        return ()
+    rows = f"{len(dataset.frame):,} evenly spaced rows of {dataset.sampled_from:,}"
+    return (f"memory does not hold all rows: types, checks and sizes are of {rows}",)
 
 
 def context_of(checked: Checked, spec: TrainSpec) -> CheckContext:

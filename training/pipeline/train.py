@@ -23,7 +23,7 @@ from training.pipeline.leaderboard import Standing, calibration_report
 from training.pipeline.learning_curve import learning_curve
 from training.pipeline.prepare import Checked, Parts, inspect, partition
 from training.pipeline.register import register
-from training.pipeline.take import take_rows
+from training.pipeline.take import refuse_sample, take_rows
 from training.pipeline.workplace import Stopwatch, Workplace
 from training.registry.wandb_mirror import WandbMirror
 from training.result import TrainResult
@@ -91,6 +91,7 @@ def measure(job: Job) -> Measured:
         tracker.log_data(dataset, checked.schema, checked.split)
         describe(job, checked)
         stop_on(checked.findings, spec)
+        refuse_sample(dataset)
         parts = partition(checked, spec)
     with watch.phase("fit"):
         fit = fit_model(job, checked, parts)
@@ -100,7 +101,9 @@ def measure(job: Job) -> Measured:
         model = scoring_model(spec, checked, fitted, choice)
         assessment = assess(spec, checked, parts, model, Standing(fitted, choice, watch.timings["fit_s"]))
         tracker.log_result(assessment.metrics, assessment.slices)
-        curve = learning_curve(job, checked, parts, model, assessment=assessment, study=fit.study)
+        curve = learning_curve(
+            job, checked, parts, model, assessment=assessment, study=None if fit.study is None else fit.study.summary
+        )
         assessment = replace(assessment, learning_curve=tuple(curve))
     return Measured(checked, parts, model, assessment, choice, fit.study)
 

@@ -28,7 +28,7 @@ from training.registry import TrialRuns
 from training.result import StudySummary, TrialRow
 from training.spec import TrainSpec
 from training.tuning import Goal, StudyPlan, is_maximized, pareto_front, plan_study
-from training.tuning.held_out import fold_data, fold_places, objective_noise
+from training.tuning.held_out import fold_data, objective_noise
 from training.tuning.importances import importances
 from training.tuning.study import StudyOutcome, StudySetup, run_study
 from training.tuning.work import Trial, TrialWork, held_out_of
@@ -54,11 +54,13 @@ def tune_model(
     """
     spec, schema = job.spec, checked.schema
     plan = plan_study(spec, schema.task)
-    places = np.sort(np.concatenate([checked.split.train, checked.split.validation]))
+    numbers = np.concatenate([checked.split.train, checked.split.validation])
+    order = np.argsort(numbers)
+    places = numbers[order]
     whole = make_rows(checked.dataset.frame, schema, spec.data, places)
     parts: tuple[FitData, ...] = (data,)
     if plan.tune.folds is not None:
-        parts = fold_data(whole, schema, fold_places(whole, schema, plan.tune.folds, spec.split.seed))
+        parts = fold_data(data, plan.tune.folds, spec.split.seed)
     earlier = _start(job, plan)
     with _study_folder(job) as folder:
         work = _work(spec, plan, parts, folder)
@@ -71,7 +73,7 @@ def tune_model(
     best = family_of(spec.model).without_early_stopping(work.model_of(outcome.best.params), outcome.best.facts)
     # no checkpoint: that of a trial would not be one of the refit
     refit = replace(context, checkpoint_folder=None)
-    fitted = family_of(spec.model).fit(best, FitData(schema, whole, None), refit)
+    fitted = family_of(spec.model).fit(best, FitData(schema, whole, None, data.structure.of(order)), refit)
     facts = {**outcome.best.facts, **fitted.facts}
     return replace(fitted, facts=facts, held_out=held_out), _study(plan, outcome, summary)
 
@@ -97,7 +99,14 @@ def _held_out(spec: TrainSpec, work: TrialWork, outcome: StudyOutcome) -> HeldOu
         weight=np.concatenate(weights) if weights else None,
         scores=_scores(work, outcome.best),
         members=members,
+        groups=_groups(work.parts),
     )
+
+
+def _groups(parts: tuple[FitData, ...]) -> npt.NDArray[np.int64] | None:
+    """Those of the held-out rows, which come last in each part."""
+    found = [part.structure.groups[len(part.train) :] for part in parts if part.structure.groups is not None]
+    return np.concatenate(found) if found else None
 
 
 @contextmanager

@@ -141,5 +141,8 @@ class SplitSpec(SpecModel):
     gap: Annotated[float, Field(ge=0)] = 0.0
     """`time`: what lies between the rows that a model is fitted on and those that judge it, in seconds, or in the unit
     of a time column of numbers; as long as it takes until an outcome is known."""
+    window: Literal["expanding", "rolling"] = "expanding"
+    """`time`, where rows are divided further (search, stacking): whether each fold is fitted on all rows before those
+    that judge it, or on as many moments as the first one."""
     column: str | None = None
     """`predefined`: the column whose values are train, validation and test (validation may be missing)."""

@@ -133,12 +133,12 @@ def _plain_problems(spec: TrainSpec) -> Iterator[Problem]:
     tune = spec.tune or TuneSpec()
     if tune.warm_start_from is not None and not tune.warm_start:
         yield Problem("tune.warm_start_from", tune.warm_start_from, "warm_start is false; leave one of them out")
+    if tune.folds is not None and spec.split.strategy == "predefined":
+        message = "split.column says which rows judge a model, and folds would take others; leave folds out"
+        yield Problem("tune.folds", tune.folds, message)
     if spec.resources.max_workers > 1:
         message = "the trials of a search run on one worker each, side by side; set it to 1"
         yield Problem("resources.num_workers", shown(spec.resources.num_workers), message)
-    if tune.folds is not None and spec.split.strategy in {"group", "time", "predefined"}:
-        message = f"folds are drawn by chance, which a split of strategy {spec.split.strategy} forbids; leave folds out"
-        yield Problem("tune.folds", tune.folds, message)
 
 
 def _space_problems(tune: TuneSpec, space: Space) -> Iterator[Problem]:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from training.data import loading
 from training.data.profiling import DataReport, DataReports, page
+from training.data.sources import file_source
+from training.data.streaming import spool
 from training.errors import DataError
 from training.events import SilentObserver
-from training.pipeline import Workplace, run
+from training.pipeline import Workplace, run, take
 from training.registry import Registry
 from training.spec import TrainSpec, parse_spec
 
@@ -32,9 +37,11 @@ def workplace(tmp_path) -> Workplace:
     )
 
 
+DATA = {"source": {"type": "file", "uri": "rows.parquet"}, "target": "y"}
+
+
 def spec_of(**parts) -> TrainSpec:
-    data = {"source": {"type": "file", "uri": "rows.parquet"}, "target": "y"}
-    return parse_spec(TrainSpec, {"name": "toy", "data": data, **parts})
+    return parse_spec(TrainSpec, {"name": "toy", "data": DATA, **parts})
 
 
 def test_a_job_leaves_a_report_also_when_a_check_stops_it(workplace: Workplace) -> None:
@@ -59,3 +66,39 @@ def test_a_job_leaves_a_report_also_when_a_check_stops_it(workplace: Workplace) 
     assert "<script" not in shown
     assert "leak alone predicts y" in shown
     assert DataReport.model_validate_json(report.model_dump_json()) == report
+
+
+class Listening(SilentObserver):
+    """Keeps what a job says while it reads."""
+
+    def __init__(self) -> None:
+        self.shares: list[float] = []
+        self.figures: dict[str, float] = {}
+
+    def progress(self, fraction: float, eta_s: float | None = None) -> None:
+        self.shares.append(fraction)
+
+    def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
+        self.figures |= values
+
+
+def test_rows_that_memory_does_not_hold_are_kept_checked_and_not_fitted(
+    workplace: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_source, "STREAMED_BYTES", 0)
+    monkeypatch.setattr(spool, "SPILL_BYTES", -1)
+    monkeypatch.setattr(loading, "SAMPLE_ROWS", 200)
+    monkeypatch.setattr(take, "free_bytes", lambda limit_mb: 1_000)
+    monkeypatch.setattr(take, "TELL_S", -1.0)
+    observer = Listening()
+    with pytest.raises(DataError, match=r"300 rows need about .* MB of memory") as caught:
+        run(spec_of(data={**DATA, "exclude": ["leak"]}), workplace, observer, job_id="job_big")
+
+    assert "memory_mb" in caught.value.hint
+    report = DataReports(workplace.registry.artifact_uri).read("job_big")
+    assert all(finding.evidence.endswith("(in 200 evenly spaced rows of 300)") for finding in report.findings)
+    assert "200 evenly spaced rows of 300" in report.warnings[0]
+    assert len(pd.read_parquet(report.snapshot)) == 300
+    assert workplace.registry.find_by_job("toy", "job_big") is None
+    assert observer.figures["load/rows"] == 300
+    assert observer.shares == sorted(observer.shares)

@@ -212,23 +212,25 @@ def test_a_connection_lost_in_the_middle_is_read_from_the_beginning(
     access: DataAccess, databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sql_source, "PAUSE_S", 0.01)
-    real, cut = sql_source._collected, threading.Event()
+    real, cut = sql_source._read, threading.Event()
 
     def cut_once(reader: Any, login: Any, selection: Any, limit: int) -> Any:
+        pieces = real(reader, login, selection, limit)
         if cut.is_set():
-            return real(reader, login, selection, limit)
-        pieces = reader.batches(login, selection)
-        next(pieces)
+            return (yield from pieces)
+        yield next(pieces)
+        yield next(pieces)
         with psycopg.connect(databases.postgres_admin, autocommit=True) as connection:
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'mts-data'"
             )
         cut.set()
-        return [*pieces]
+        return (yield from pieces)
 
-    monkeypatch.setattr(sql_source, "_collected", cut_once)
+    monkeypatch.setattr(sql_source, "_read", cut_once)
     query = "select n, repeat('x', 1000) as t from generate_series(1, 100000) as n order by n"
     frame = load(sql("warehouse", query=query), access).frame
+    assert cut.is_set()
     assert frame["n"].tolist() == list(range(1, 100_001))
 
 

@@ -44,7 +44,7 @@ def written(folder: Path, text: str) -> DataFile:
 @pytest.mark.parametrize("name", COLUMNS)
 def test_each_column_is_what_it_is_in_the_whole_file(file: DataFile, name: str) -> None:
     whole = FORMATS["csv"].read(file, "uri")[name]
-    pieces = list(FORMATS["csv"].batches(file, "uri", Wanted([name, "whole"])))
+    pieces = list(FORMATS["csv"].pieces(file, "uri", Wanted([name, "whole"])))
     assert len(pieces) > 10
     assert pa.chunked_array([chunk for piece in pieces for chunk in piece[name].chunks]).equals(whole)
 
@@ -53,4 +53,4 @@ def test_a_fault_far_down_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(csv_streaming, "BLOCK_BYTES", 2000)
     file = written(tmp_path, "a,b\n" + "1,2\n" * 2000 + "1,2,3\n")
     with pytest.raises(DataError, match="line 2002 has 3 values, the header has 2 columns"):
-        list(FORMATS["csv"].batches(file, "uri"))
+        list(FORMATS["csv"].pieces(file, "uri"))

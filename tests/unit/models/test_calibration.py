@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
+from training.models import calibration
 from training.models.base import FittedModel, HeldOut
 from training.models.calibration import calibrated, choose_calibration
 from training.mts_scoring.calibrated_predictor import CalibratedPredictor
@@ -89,3 +92,24 @@ def test_a_regression_has_no_probabilities() -> None:
     held = HeldOut(np.zeros(100), None, np.zeros(100))
     fitted = FittedModel(ConstantPredictor([1.0], num_classes=0), {}, held_out=held)
     assert calibrated(fitted, seed=0) == (fitted, None)
+
+
+def test_a_row_is_never_corrected_by_what_its_group_teaches(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = np.random.default_rng(0)
+    groups = np.repeat(np.arange(100), 4)
+    codes = generator.integers(0, 2, 400)
+    positive = generator.random(400)
+    scores = np.column_stack([1 - positive, positive])
+    marks = dict(zip(positive, groups, strict=True))
+    seen: list[set[int]] = []
+    real = calibration.fit_calibration
+
+    def watched(method: str, learnt: Any, *rest: Any) -> Any:
+        seen.append({marks[value] for value in learnt[:, 1]})
+        return real(method, learnt, *rest)
+
+    monkeypatch.setattr(calibration, "fit_calibration", watched)
+    choose_calibration(scores, codes, None, 0, groups)
+    parts = [set(range(100)) - one for one in seen if len(one) < 100]
+    assert len(parts) == calibration.PARTS
+    assert sorted(group for part in parts for group in part) == list(range(100))

@@ -9,7 +9,7 @@ import pytest
 from training.data.table import Column, Rows, TableSchema
 from training.errors import DataError
 from training.models.base import FitData, Structure
-from training.models.pool import Pool, folds_of, joined, taken
+from training.models.pool import Pool, folds_of, joined, structure_in, taken
 
 ROWS, VALIDATION = 90, 30
 FREE = Structure()
@@ -84,9 +84,40 @@ def test_what_is_held_out_is_later_than_what_is_learnt_from() -> None:
 
 
 def test_groups_over_time_are_not_learnt_from_where_they_are_held_out() -> None:
-    times, groups = np.arange(ROWS + VALIDATION), np.arange(ROWS + VALIDATION) % 30
-    for fold in folds_of(pool_of(Structure(times=times, groups=groups)), 3, seed=0):
+    times, groups = np.arange(ROWS + VALIDATION), np.arange(ROWS + VALIDATION) // 7
+    folds = folds_of(pool_of(Structure(times=times, groups=groups)), 3, seed=0)
+    assert len(folds) == 3
+    for fold in folds:
         assert not set(groups[fold.held]) & set(groups[fold.learnt])
+        assert times[fold.learnt].max() < times[fold.held].min()
+
+
+@pytest.mark.parametrize("rolling", [False, True])
+def test_the_gap_and_the_window_hold_in_every_fold(rolling: bool) -> None:
+    times = np.concatenate([np.random.default_rng(0).permutation(ROWS), np.arange(105, 105 + VALIDATION)]) * 10.0
+    structure = Structure(times=times, gap=50.0, rolling=rolling)
+    folds = folds_of(pool_of(structure), 4, seed=0)
+    assert folds[-1].held.tolist() == list(range(ROWS, ROWS + VALIDATION))
+    for fold in folds:
+        assert times[fold.held].min() - times[fold.learnt].max() >= 50
+    oldest = [times[fold.learnt].min() for fold in folds]
+    assert (oldest[-1] > 0) == rolling
+    assert oldest == sorted(oldest)
+
+
+def test_nothing_older_than_the_gap_is_an_error() -> None:
+    times = np.arange(float(ROWS + VALIDATION))
+    with pytest.raises(DataError, match="gap"):
+        folds_of(pool_of(Structure(times=times, gap=1000.0)), 3, seed=0)
+
+
+def test_the_structure_of_a_fold_is_that_of_its_rows() -> None:
+    groups = np.repeat(np.arange(40), 3)
+    pool = pool_of(Structure(groups=groups, fixed=True))
+    fold = folds_of(pool_of(Structure(groups=groups)), 4, seed=0)[0]
+    inner = structure_in(pool, fold)
+    assert inner.groups.tolist() == groups[np.concatenate([fold.learnt, fold.held])].tolist()
+    assert not inner.fixed
 
 
 def test_validation_rows_that_the_caller_named_are_the_only_ones_held_out() -> None:

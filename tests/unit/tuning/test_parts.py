@@ -14,11 +14,11 @@ import pytest
 
 from training.data.table import Column, Rows, TableSchema
 from training.errors import FitError
-from training.models import FitContext, FitData, family_of
+from training.models import FitContext, FitData, Structure, family_of
 from training.result import TrialRow
 from training.spec import SklearnSpec, StopSpec, TorchSpec, XGBoostSpec
 from training.tuning.actor import Failure
-from training.tuning.held_out import fold_data, fold_places, objective_noise
+from training.tuning.held_out import fold_data, objective_noise
 from training.tuning.journal import JOURNAL_FILE, Journal
 from training.tuning.ledger import Ledger
 from training.tuning.milestones import Milestones
@@ -187,18 +187,38 @@ def test_a_trial_says_how_it_does_and_leaves_its_scores(tmp_path: Path) -> None:
 
 def test_folds_hold_out_each_row_once_and_say_how_they_do(tmp_path: Path) -> None:
     rows = rows_of(200, 3)
-    held = fold_places(rows, SCHEMA, 4, seed=0)
-    parts = fold_data(rows, SCHEMA, held)
+    parts = fold_data(FitData(SCHEMA, rows, None), 4, seed=0)
     work = work_of(SklearnSpec(estimator="logistic_regression"), tmp_path, parts=parts, pace="geometric")
     reports: list[tuple[int, float]] = []
 
     outcome = Trial(work, 0, {}, [{} for _ in parts]).run(lambda rung, score: reports.append((rung, score)))
 
-    assert sorted(np.concatenate(held)) == list(range(200))
+    held = np.concatenate([part.validation.frame["x"] for part in parts])
+    assert sorted(held) == sorted(rows.frame["x"])
     assert [rung for rung, _ in reports] == [1, 2, 3]
     assert outcome.curve[-1][1] == pytest.approx(outcome.values["roc_auc"])
     noise = objective_noise(parts, np.load(work.scores_file(0)), "roc_auc", seed=0)
     assert 0.005 < noise < 0.2
+
+
+@pytest.mark.parametrize("kind", ["groups", "times", "groups over time"])
+def test_the_folds_of_a_search_obey_the_split_of_the_job(kind: str) -> None:
+    train, validation = rows_of(300, 0), rows_of(100, 1)
+    groups, times = np.arange(400) // 5, np.arange(400) * 10.0
+    structure = Structure(
+        groups=groups if "groups" in kind else None, times=times if "time" in kind else None, gap=200.0
+    )
+    place = {value: number for number, value in enumerate([*train.frame["x"], *validation.frame["x"]])}
+    parts = fold_data(FitData(SCHEMA, train, validation, structure), 4, seed=0)
+    assert len(parts) == 4
+    for part in parts:
+        learnt, held = (np.array([place[x] for x in rows.frame["x"]]) for rows in (part.train, part.validation))
+        if "groups" in kind:
+            assert not set(groups[learnt]) & set(groups[held])
+            inner = part.structure.groups
+            assert inner.tolist() == groups[np.concatenate([learnt, held])].tolist()
+        if "time" in kind:
+            assert times[held].min() - times[learnt].max() >= 200
 
 
 def test_a_refit_has_as_many_rounds_as_were_best(tmp_path: Path) -> None:

@@ -74,13 +74,9 @@ class TableFormat(ABC):
             DataError: the file is empty, damaged, or not of this format; names the line where there is one.
         """
 
-    @abstractmethod
-    def batches(self, file: DataFile, field: str, wanted: Wanted = ALL) -> Iterator[Any]:
-        """The same rows in the same order in pieces, of which only one is in memory at a time; raises as `read` does.
-
-        A column may be whole in one piece and have fractions in another. Conditions may be left to the caller, as by
-        `read`; a piece may have no rows.
-        """
+    def pieces(self, file: DataFile, field: str, wanted: Wanted = ALL) -> Iterator[Any]:
+        """The same rows in several tables, at least one; by default in one. Arguments and errors as `read`."""
+        yield self.read(file, field, wanted)
 
 
 def recognised(head: bytes) -> str | None:

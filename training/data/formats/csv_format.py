@@ -60,7 +60,7 @@ class CsvFormat(TableFormat):
                 table = table.set_column(table.column_names.index(name), name, texts[name])
         return table
 
-    def batches(self, file: DataFile, field: str, wanted: Wanted = ALL) -> Iterator[Any]:
+    def pieces(self, file: DataFile, field: str, wanted: Wanted = ALL) -> Iterator[Any]:
         """The rows of some megabytes of text at a time. The file is read twice: the types are those of all its rows."""
         separator = _checked_separator(file, field)
         with _explaining(file, field, separator):

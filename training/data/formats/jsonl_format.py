@@ -59,8 +59,17 @@ class JsonLinesFormat(TableFormat):
             return table_of(list(_records(file, field)), field)
         return table
 
-    def batches(self, file: DataFile, field: str, wanted: Wanted = ALL) -> Iterator[Any]:
-        """The rows of some megabytes of text at a time."""
+    def pieces(self, file: DataFile, field: str, wanted: Wanted = ALL) -> Iterator[Any]:
+        """The rows of some megabytes of text at a time. The file is read twice: a key may come in some lines only."""
+        names: dict[str, None] = {}
+        for table in self._tables(file, field, wanted):
+            names |= dict.fromkeys(table.column_names)
+        for table in self._tables(file, field, wanted):
+            for name in (name for name in names if name not in table.column_names):
+                table = table.append_column(name, pa.nulls(len(table), pa.float64()))  # noqa: PLW2901 - grows
+            yield table.select(list(names))
+
+    def _tables(self, file: DataFile, field: str, wanted: Wanted) -> Iterator[Any]:
         text_head(file, field, "JSON lines")
         try:
             for piece in text_pieces(file, BLOCK_BYTES):

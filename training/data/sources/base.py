@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, Generic, TypeVar
 
 from training.data.access import DataAccess
+from training.data.streaming import Piece
 
 S = TypeVar("S")
-
-PIECE_ROWS = 65_536
 
 
 class DataSource(ABC, Generic[S]):
@@ -36,15 +35,20 @@ class DataSource(ABC, Generic[S]):
             DataError: the rows cannot be read; names the field, the value and the remedy.
         """
 
-    def batches(self, source: S, access: DataAccess, field: str, columns: Sequence[str] | None = None) -> Iterator[Any]:
-        """The rows that `read` gives, in its order, as tables of some megabytes; raises as `read` does.
+    def pieces(
+        self, source: S, access: DataAccess, field: str, columns: Sequence[str] | None = None
+    ) -> Generator[Piece, None, None] | None:
+        """The same rows piece by piece, in the types of the driver or the file; None where they are best read whole.
 
-        In a piece, whole numbers may be int64 where others make the column float64, and times that a file holds as
-        text may be text. A source that cannot stream reads all of it first.
+        Arguments and errors are those of `read`; errors may come with any piece.
         """
-        table = self.read(source, access, field, columns)
-        for start in range(0, table.num_rows, PIECE_ROWS):
-            yield table.slice(start, PIECE_ROWS)
+        del source, access, field, columns
+        return None
+
+    def place(self, source: S, field: str) -> str:
+        """The dotted path of what names the rows, for messages about them."""
+        del source
+        return field
 
     @abstractmethod
     def size_bytes(self, source: S, access: DataAccess, field: str) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -14,9 +14,14 @@ from training.data.formats import FORMATS
 from training.data.formats.base import Wanted
 from training.data.formats.conditions import admits, expression
 from training.data.sources.base import DataSource
-from training.data.sources.partitions import with_partitions
-from training.errors import DataError, nearest
+from training.data.sources.partitions import partition_columns, with_partition, with_partitions
+from training.data.streaming import Piece
+from training.data.streaming.origins import check_same_columns, common_type, widened
+from training.errors import DataError
 from training.spec import FileSource
+
+STREAMED_BYTES = 256 * 2**20
+"""Files that are larger together do not become one table in memory on their way to the snapshot."""
 
 
 class FileRows(DataSource[FileSource]):
@@ -38,30 +43,26 @@ class FileRows(DataSource[FileSource]):
         tables = [one_file(name, file, field, wanted) for file in files]
         table = tables[0] if len(tables) == 1 else _joined(files, tables, field)
         if table.num_rows == 0:
-            hint = "Correct the conditions, or leave data.source.filter out."
-            raise DataError.at(field, source.uri, "no row meets the filter", hint=hint)
+            raise _nothing_left(source, field)
         if not any(file.partition for file in files):
             return table
         table = canonical(with_partitions(table, files, [one.num_rows for one in tables]), field)
         return _selected(table, columns)
 
-    def batches(
+    def pieces(
         self, source: FileSource, access: DataAccess, field: str, columns: Sequence[str] | None = None
-    ) -> Iterator[Any]:  # fmt: skip
-        """The rows of one file after the other, some megabytes at a time."""
+    ) -> Generator[Piece, None, None] | None:
+        """Large files in pieces; small ones are best read whole."""
         field = f"{field}.uri"
         name, files = _of_one_format(source, access.files(source.uri, field=field), field)
+        if sum(file.size_bytes for file in files) < STREAMED_BYTES:
+            return None
         files = [file for file in files if admits(source.filter, file, field)]
-        any_row, seen = False, Seen(files)
-        for file in files:
-            for table in pieces_of(name, file, field, Wanted(columns, source.filter)):
-                any_row = any_row or table.num_rows > 0
-                seen.check(file, table, field)
-                counts = [table.num_rows if one is file else 0 for one in files]
-                yield _selected(with_partitions(table, files, counts), columns)
-        if not any_row:
-            hint = "Correct the conditions, or leave data.source.filter out."
-            raise DataError.at(field, source.uri, "no row meets the filter", hint=hint)
+        return pieces_of(name, files, field, Wanted(columns, source.filter), _nothing_left(source, field))
+
+    def place(self, source: FileSource, field: str) -> str:
+        """The path."""
+        return f"{field}.uri"
 
     def size_bytes(self, source: FileSource, access: DataAccess, field: str) -> int:
         """Size of the files as they are stored."""
@@ -72,6 +73,33 @@ class FileRows(DataSource[FileSource]):
     def uri(self, source: FileSource) -> str:
         """The path as the spec gives it."""
         return source.uri
+
+
+def pieces_of(
+    name: str, files: Sequence[DataFile], field: str, wanted: Wanted, nothing: DataError
+) -> Generator[Piece, None, None]:
+    """The rows of files of one format, one file after the other.
+
+    Raises:
+        DataError: the files cannot be read; `nothing` where they have no row that is wanted.
+    """
+    added = partition_columns(files)
+    size, done_bytes, rows = sum(file.size_bytes for file in files), 0, 0
+    # a condition on text is met by values as the whole file has them
+    is_streamed = name == "parquet" or not wanted.conditions
+    for file in files:
+        tables = FORMATS[name].pieces(file, field, wanted) if is_streamed else [one_file(name, file, field, wanted)]
+        for table in tables:
+            rows += table.num_rows
+            yield Piece(file.label, _selected(with_partition(table, file, added), wanted.columns), done_bytes / size)
+        done_bytes += file.size_bytes
+    if not rows:
+        raise nothing
+
+
+def _nothing_left(source: FileSource, field: str) -> DataError:
+    hint = "Correct the conditions, or leave data.source.filter out."
+    return DataError.at(field, source.uri, "no row meets the filter", hint=hint)
 
 
 def _format_of(file: DataFile) -> str | None:
@@ -85,66 +113,6 @@ def one_file(name: str, file: DataFile, field: str, wanted: Wanted) -> Any:
         condition = expression(wanted.conditions, table.schema, file, field)
         table = table if condition is None else table.filter(condition)
     return _selected(table, wanted.columns, {key for key, _ in file.partition})
-
-
-def pieces_of(name: str, file: DataFile, field: str, wanted: Wanted) -> Iterator[Any]:
-    """The rows of one file of a format that are wanted, a piece at a time; text stays text."""
-    lacking = set(wanted.columns or ())
-    for piece in FORMATS[name].batches(file, field, wanted):
-        table = canonical(piece, field, whole=False)
-        if name == "jsonl" and wanted.columns is not None:  # a key may be missing from all lines of a piece
-            lacking -= set(table.column_names)
-            for column in (one for one in wanted.columns if one not in table.column_names):
-                table = table.append_column(column, pa.nulls(len(table), pa.float64()))
-        if name != "parquet" and wanted.conditions:
-            condition = expression(wanted.conditions, table.schema, file, field)
-            table = table if condition is None else table.filter(condition)
-        yield _selected(table, wanted.columns, {key for key, _ in file.partition})
-    if name == "jsonl" and lacking:
-        reason = f"no line of {file.label} has the key {min(lacking)!r}"
-        raise DataError.at(
-            field, min(lacking), reason, hint="Give the rows every column that the model was trained on."
-        )
-
-
-class Seen:
-    """What the pieces of several files have held so far, so that files that differ are refused as `read` does."""
-
-    def __init__(self, files: Sequence[DataFile]) -> None:
-        self._first = files[0] if files else None
-        self._names: list[str] | None = None
-        self._kinds: dict[str, tuple[DataFile, Any]] = {}
-
-    def check(self, file: DataFile, table: Any, field: str) -> None:
-        """Notes a piece.
-
-        Raises:
-            DataError: its columns are not those of the first file, or hold text where that has numbers.
-        """
-        if self._names is None:
-            self._names = table.column_names
-        check_same_names(self._first or file, self._names, file, table.column_names, field)
-        for name, column in zip(table.column_names, table.columns, strict=True):
-            if column.null_count < len(column):
-                earlier = self._kinds.setdefault(name, (file, column.type))
-                if earlier[0] is not file:
-                    _common_type(name, [earlier, (file, column.type)], field)
-
-
-def check_same_names(
-    first: DataFile, names: Sequence[str], file: DataFile, others: Sequence[str], field: str
-) -> None:  # fmt: skip
-    """Files of one source have the same columns.
-
-    Raises:
-        DataError: names the file that lacks one.
-    """
-    odd = sorted(set(names) ^ set(others))
-    if odd:
-        lacking = file if odd[0] in names else first
-        close = nearest(odd[0], others if odd[0] in names else names)
-        reason = f"{lacking.label} has no column {odd[0]!r}, which other files have{close}"
-        raise DataError.at(field, odd[0], reason, hint="Give all files the same columns.")
 
 
 def _selected(table: Any, columns: Sequence[str] | None, elsewhere: Collection[str] = ()) -> Any:
@@ -171,43 +139,16 @@ def _of_one_format(source: FileSource, files: list[DataFile], field: str) -> tup
 def _joined(files: list[DataFile], tables: list[Any], field: str) -> Any:
     if not tables:
         return pa.table({})
-    first = tables[0]
-    names = first.column_names
+    names = tables[0].column_names
     for file, table in zip(files[1:], tables[1:], strict=True):
-        check_same_names(files[0], names, file, table.column_names, field)
+        check_same_columns((files[0].label, names), (file.label, table.column_names), field)
     columns = [_joined_column(name, files, [table[name] for table in tables], field) for name in names]
     return pa.table(columns, names=names)
 
 
 def _joined_column(name: str, files: list[DataFile], parts: list[Any], field: str) -> Any:
-    filled = [(file, part.type) for file, part in zip(files, parts, strict=True) if part.null_count < len(part)]
+    filled = [(file.label, part.type) for file, part in zip(files, parts, strict=True) if part.null_count < len(part)]
     if not filled:
         return pa.chunked_array([chunk for part in parts for chunk in part.chunks])
-    kind = _common_type(name, filled, field)
-    if pa.types.is_integer(kind) and len(filled) < len(parts):
-        kind = pa.float64()
-    try:
-        return pa.chunked_array([chunk for part in parts for chunk in _cast(part, kind).chunks], kind)
-    except pa.ArrowInvalid:
-        reason = f"column {name!r} is whole in one file and not in another, and some numbers are too long for float64"
-        raise DataError.at(field, name, reason, hint="Write long identifiers as text in all files.") from None
-
-
-def _common_type(name: str, filled: list[tuple[DataFile, Any]], field: str) -> Any:
-    (one, first), *rest = filled
-    kinds = {first, *(kind for _, kind in rest)}
-    if len(kinds) == 1:
-        return first
-    if all(pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in kinds):
-        return pa.float64()
-    if all(pa.types.is_string(kind) or pa.types.is_large_string(kind) for kind in kinds):
-        return pa.large_string()
-    other, second = next((file, kind) for file, kind in rest if kind != first)
-    reason = f"column {name!r} holds {first} in {one.label} and {second} in {other.label}"
-    raise DataError.at(field, name, reason, hint="Write the column in the same way in all files.")
-
-
-def _cast(part: Any, kind: Any) -> Any:
-    if part.null_count == len(part):
-        return pa.chunked_array([pa.nulls(len(part), kind)])
-    return part.cast(kind)
+    kind = common_type(name, filled, len(parts), field)
+    return pa.chunked_array([chunk for part in parts for chunk in widened(part, kind, name, field).chunks], kind)

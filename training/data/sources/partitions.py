@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -29,11 +29,29 @@ def with_partitions(table: Any, files: Sequence[DataFile], rows: Sequence[int]) 
         if key in table.column_names:
             continue
         values = [dict(file.partition).get(key) for file in files]
-        present = [value for value in values if value not in (None, _NOTHING)]
-        kind = pa.int64() if all(is_whole(str(value)) for value in present) else pa.large_string()
+        kind = _kind(values)
         chunks = [_repeated(value, kind, count) for value, count in zip(values, rows, strict=True)]
         table = table.append_column(key, pa.chunked_array(chunks, kind))
     return table
+
+
+def partition_columns(files: Sequence[DataFile]) -> dict[str, Any]:
+    """The keys of all folders, with the type of the column that each makes."""
+    keys = dict.fromkeys(key for file in files for key, _ in file.partition)
+    return {key: _kind([dict(file.partition).get(key) for file in files]) for key in keys}
+
+
+def with_partition(table: Any, file: DataFile, columns: Mapping[str, Any]) -> Any:
+    """Some rows of one file with the columns that `partition_columns` of all files gave."""
+    for key, kind in columns.items():
+        if key not in table.column_names:
+            table = table.append_column(key, _repeated(dict(file.partition).get(key), kind, table.num_rows))
+    return table
+
+
+def _kind(values: Sequence[str | None]) -> Any:
+    present = [value for value in values if value not in (None, _NOTHING)]
+    return pa.int64() if all(is_whole(str(value)) for value in present) else pa.large_string()
 
 
 def _repeated(value: str | None, kind: Any, count: int) -> Any:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+from pyarrow import parquet
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from training.data.access import DataAccess
-from training.data.canonical import canonical
 from training.data.connections import OPERATOR, Connection, named, password_of, read_connections
 from training.data.sources.base import DataSource
-from training.data.sql.arrow_types import settled
 from training.data.sql.database import Login, Selection, SqlReader
-from training.data.sql.pieces import unified
 from training.data.sql.sqlalchemy_reader import SqlAlchemyReader
 from training.data.sql.statement import single_select
+from training.data.streaming import Piece, gather
 from training.errors import DataError, UnavailableError
 from training.spec import SqlSource
 
@@ -43,37 +45,33 @@ class SqlRows(DataSource[SqlSource]):
     def read(
         self, source: SqlSource, access: DataAccess, field: str, columns: Sequence[str] | None = None
     ) -> Any:  # fmt: skip
-        """All rows."""
+        """All rows, in memory."""
+        with tempfile.TemporaryDirectory(prefix="mts-rows-") as folder:
+            found = gather(self.pieces(source, access, field, columns), Path(folder), self.place(source, field))
+            return found.table if found.file is None else parquet.read_table(found.file)
+
+    def pieces(
+        self, source: SqlSource, access: DataAccess, field: str, columns: Sequence[str] | None = None
+    ) -> Generator[Piece, None, None]:  # fmt: skip
+        """As the driver gives them; from the beginning again where the server goes away in the middle."""
         connection, login, reader = _opened(source, access, field)
         selection = _selection(source, field, columns)
         limit = min(connection.max_rows, source.max_rows or connection.max_rows)
         try:
-            table = _patiently(reader, login, selection, limit)
+            rows = yield from _patiently(reader, login, selection, limit)
         except DataError:
             if selection.columns is None:
                 raise
-            table = _patiently(reader, login, replace(selection, columns=None), limit)
-        place = f"{field}.{'table' if source.query is None else 'query'}"
-        if table.num_rows == 0:
-            raise _no_rows(source, place)
-        return canonical(settled(table), place)
-
-    def batches(
-        self, source: SqlSource, access: DataAccess, field: str, columns: Sequence[str] | None = None
-    ) -> Iterator[Any]:  # fmt: skip
-        """The rows as the database sends them. A server that goes away in the middle ends it."""
-        connection, login, reader = _opened(source, access, field)
-        selection = _selection(source, field, columns)
-        place = f"{field}.{'table' if source.query is None else 'query'}"
-        limit = min(connection.max_rows, source.max_rows or connection.max_rows)
-        rows = 0
-        for piece in reader.batches(login, selection):
-            rows += piece.num_rows
-            _check_limit(rows, limit, field)
-            if piece.num_rows:
-                yield canonical(settled(piece), place, whole=False)
+            yield Piece("", None)
+            rows = yield from _patiently(reader, login, replace(selection, columns=None), limit)
         if not rows:
-            raise _no_rows(source, place)
+            hint = "Correct the table or the query's conditions."
+            place = self.place(source, field)
+            raise DataError.at(place, source.query or source.table, "the answer has no rows", hint=hint)
+
+    def place(self, source: SqlSource, field: str) -> str:
+        """The part of the spec that says which rows."""
+        return f"{field}.{'table' if source.query is None else 'query'}"
 
     def size_bytes(self, source: SqlSource, access: DataAccess, field: str) -> int:
         """By the database's own estimate."""
@@ -117,34 +115,31 @@ def _selection(source: SqlSource, field: str, columns: Sequence[str] | None) -> 
     return Selection(source, query, columns, field)
 
 
-def _patiently(reader: SqlReader, login: Login, selection: Selection, limit: int) -> Any:
+def _patiently(
+    reader: SqlReader, login: Login, selection: Selection, limit: int
+) -> Generator[Piece, None, int]:  # fmt: skip
+    """The pieces, and at the end the number of rows."""
     for attempt in range(1, ATTEMPTS):
         try:
-            return _collected(reader, login, selection, limit)
+            return (yield from _read(reader, login, selection, limit))
         except UnavailableError as error:
             logger.warning("%s; attempt %s of %s follows", error.message, attempt + 1, ATTEMPTS)
             time.sleep(PAUSE_S * 2 ** (attempt - 1))
-    return _collected(reader, login, selection, limit)
+            yield Piece("", None)
+    return (yield from _read(reader, login, selection, limit))
 
 
-def _collected(reader: SqlReader, login: Login, selection: Selection, limit: int) -> Any:
-    pieces, rows, told_at = [], 0, time.monotonic()
-    for piece in reader.batches(login, selection):
-        pieces.append(piece)
-        rows += piece.num_rows
-        if time.monotonic() - told_at > TELL_S:
-            logger.info("%s rows read so far", f"{rows:,}")
-            told_at = time.monotonic()
-        _check_limit(rows, limit, selection.field)
-    return unified(pieces)
-
-
-def _check_limit(rows: int, limit: int, field: str) -> None:
-    if rows > limit:
-        hint = "Select fewer rows, or ask the operator for a higher limit."
-        raise DataError.at(field, limit, f"more than {limit:,} rows", hint=hint)
-
-
-def _no_rows(source: SqlSource, place: str) -> DataError:
-    hint = "Correct the table or the query's conditions."
-    return DataError.at(place, source.query or source.table, "the answer has no rows", hint=hint)
+def _read(reader: SqlReader, login: Login, selection: Selection, limit: int) -> Generator[Piece, None, int]:
+    expected = reader.expected_rows(login, selection)
+    rows, told_at = 0, time.monotonic()
+    with closing(reader.batches(login, selection)) as pieces:
+        for piece in pieces:
+            rows += piece.num_rows
+            if time.monotonic() - told_at > TELL_S:
+                logger.info("%s rows read so far", f"{rows:,}")
+                told_at = time.monotonic()
+            if rows > limit:
+                hint = "Select fewer rows, or ask the operator for a higher limit."
+                raise DataError.at(selection.field, limit, f"more than {limit:,} rows", hint=hint)
+            yield Piece("", piece, None if not expected else min(rows / expected, 1.0))
+    return rows

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from training.data.access import DataAccess
 from training.data.formats.base import Wanted
+from training.data.sources import file_source
 from training.data.sources.base import DataSource
 from training.data.sources.file_source import one_file, pieces_of
+from training.data.streaming import Piece
 from training.data.uploads import UploadStore
-from training.errors import AccessError
+from training.errors import AccessError, DataError
 from training.spec import UploadSource
 
 
@@ -24,12 +26,21 @@ class UploadRows(DataSource[UploadSource]):
         name, file = _store(access, f"{field}.id").file(source.id)
         return one_file(name, file, f"{field}.id", Wanted(columns))
 
-    def batches(
+    def pieces(
         self, source: UploadSource, access: DataAccess, field: str, columns: Sequence[str] | None = None
-    ) -> Iterator[Any]:  # fmt: skip
-        """The rows, some megabytes at a time."""
-        name, file = _store(access, f"{field}.id").file(source.id)
-        yield from pieces_of(name, file, f"{field}.id", Wanted(columns))
+    ) -> Generator[Piece, None, None] | None:
+        """A large file in pieces."""
+        place = self.place(source, field)
+        name, file = _store(access, place).file(source.id)
+        if file.size_bytes < file_source.STREAMED_BYTES:
+            return None
+        nothing = DataError.at(place, source.id, "no rows", hint="Upload a file with rows.")
+        return pieces_of(name, [file], place, Wanted(columns), nothing)
+
+    def place(self, source: UploadSource, field: str) -> str:
+        """The id."""
+        del source
+        return f"{field}.id"
 
     def size_bytes(self, source: UploadSource, access: DataAccess, field: str) -> int:
         """Size of the file."""

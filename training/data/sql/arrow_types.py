@@ -1,4 +1,4 @@
-"""The types that a database driver answers, as types that `canonical` knows."""
+"""The types that drivers and files answer, as types that `canonical` knows."""
 
 from __future__ import annotations
 
@@ -14,35 +14,35 @@ _UUID_BYTES, _UUID_CHARS = 16, 36
 _DASHES = (8, 13, 18, 23)
 
 
-def settled(table: Any) -> Any:
-    """The whole table with plain types.
+def plain(column: Any) -> Any:
+    """A column (pyarrow.ChunkedArray) of a type that `canonical` knows.
 
-    PostgreSQL's NUMERIC, which ADBC answers as text, becomes int64 (or text, where that is too short) if every value
-    is whole, else float64. UUID and JSON become text. Bytes, intervals and other values that are no scalars stay as
-    they are: `canonical` refuses them by name.
+    UUID and JSON become text, dictionaries their values. PostgreSQL's NUMERIC, which ADBC answers as text, keeps its
+    type: whether it is whole, only all of its values say. Bytes, intervals and other values that are no scalars stay
+    as they are, and are refused by name.
     """
-    columns = [_settled(field.type, column) for field, column in zip(table.schema, table.columns, strict=True)]
-    return pa.table(columns, names=table.column_names)
-
-
-def _settled(kind: Any, column: Any) -> Any:
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return plain(column.cast(kind.value_type))
+    if pa.types.is_string_view(kind):
+        return column.cast(pa.large_string())
     if not isinstance(kind, pa.BaseExtensionType):
         return column
     if isinstance(kind, pa.UuidType):
         return pa.chunked_array([_uuid_text(chunk.storage) for chunk in column.chunks], pa.large_string())
-    stored = pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type)
-    if isinstance(kind, pa.OpaqueType) and kind.type_name == "numeric":
-        return _number(stored)
-    return stored
+    return column if isinstance(kind, pa.OpaqueType) and kind.type_name == "numeric" else stored(column)
 
 
-def _number(texts: Any) -> Any:
-    if not pc.all(pc.match_substring_regex(texts, _WHOLE)).as_py():
-        return texts.cast(pa.float64())
-    try:
-        return texts.cast(pa.int64())
-    except pa.ArrowInvalid:
-        return texts
+def stored(column: Any) -> Any:
+    """The values below a type that Arrow does not know."""
+    if not isinstance(column.type, pa.BaseExtensionType):
+        return column
+    return pa.chunked_array([chunk.storage for chunk in column.chunks], column.type.storage_type)
+
+
+def whole_texts(texts: Any) -> bool:
+    """Whether all texts that are there are whole numbers."""
+    return pc.all(pc.match_substring_regex(texts, _WHOLE)).as_py() is not False
 
 
 def _uuid_text(chunk: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +43,7 @@ class SqlReader(ABC):
     """Reads from one kind of database, in a transaction that cannot write. Stateless."""
 
     @abstractmethod
-    def batches(self, login: Login, selection: Selection) -> Iterator[Any]:
+    def batches(self, login: Login, selection: Selection) -> Generator[Any, None, None]:
         """The rows in pieces (pyarrow.Table), at least one, which may be empty.
 
         Raises:
@@ -54,6 +54,11 @@ class SqlReader(ABC):
     @abstractmethod
     def size_bytes(self, login: Login, selection: Selection) -> int:
         """About how large the answer is, by the database's own estimate; raises as `batches` does."""
+
+    def expected_rows(self, login: Login, selection: Selection) -> int | None:
+        """About how many rows the answer has, for progress; None where only reading can tell. Raises as `batches`."""
+        del login, selection
+        return None
 
 
 def not_understood(selection: Selection, reason: str) -> DataError:

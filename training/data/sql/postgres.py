@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from functools import partial
 from typing import Any
@@ -39,7 +39,7 @@ _LOST = ("08", "57P", "53", "58", "XX", "40")
 class PostgresReader(SqlReader):
     """Reads a snapshot of the database: all ranges see the same rows, whatever is written meanwhile."""
 
-    def batches(self, login: Login, selection: Selection) -> Iterator[Any]:
+    def batches(self, login: Login, selection: Selection) -> Generator[Any, None, None]:
         """The rows, range after range."""
         column = selection.source.partition_column
         with _explained(login, selection):
@@ -61,11 +61,19 @@ class PostgresReader(SqlReader):
 
     def size_bytes(self, login: Login, selection: Selection) -> int:
         """Rows times width, as the planner sees it."""
-        with _explained(login, selection), _coordinator(login) as connection:
-            explain = sql.SQL("EXPLAIN (FORMAT JSON) {}").format(_raw(_statement(selection)))
-            answer = connection.execute(explain).fetchone()
-        plan = answer[0][0]["Plan"] if answer else {"Plan Rows": 0, "Plan Width": 0}
+        plan = _plan(login, selection)
         return math.ceil(plan["Plan Rows"] * max(1, plan["Plan Width"]))
+
+    def expected_rows(self, login: Login, selection: Selection) -> int | None:
+        """As the planner sees it."""
+        return math.ceil(_plan(login, selection)["Plan Rows"])
+
+
+def _plan(login: Login, selection: Selection) -> dict[str, float]:
+    with _explained(login, selection), _coordinator(login) as connection:
+        explain = sql.SQL("EXPLAIN (FORMAT JSON) {}").format(_raw(_statement(selection)))
+        answer = connection.execute(explain).fetchone()
+    return answer[0][0]["Plan"] if answer else {"Plan Rows": 0.0, "Plan Width": 0.0}
 
 
 def _statement(selection: Selection) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ _UNKNOWN_BYTES = 2**50
 class SqlAlchemyReader(SqlReader):
     """Streams rows. SQLite cannot be written to; of another database the connection's user should only read."""
 
-    def batches(self, login: Login, selection: Selection) -> Iterator[Any]:
+    def batches(self, login: Login, selection: Selection) -> Generator[Any, None, None]:
         """The rows, in the order of the database's cursor."""
         with _connected(login, selection) as connection:
             statement, values = _statement(connection.dialect, selection)

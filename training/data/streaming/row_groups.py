@@ -1,0 +1,38 @@
+"""Canonical tables in Parquet, as snapshots are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import parquet
+
+ROWS_PER_GROUP = 131_072
+
+
+def write_rows(tables: Iterable[Any], schema: Any, stream: Any) -> None:
+    """Writes tables of one schema into a file, in groups of ROWS_PER_GROUP rows, whatever their own sizes are."""
+    # dictionaries of numbers cost four times as much as the rest, and statistics serve no reader of whole snapshots
+    texts = [one.name for one in schema if pa.types.is_string(one.type) or pa.types.is_large_string(one.type)]
+    with parquet.ParquetWriter(
+        stream, schema, compression="zstd", compression_level=1, write_statistics=False, use_dictionary=texts
+    ) as writer:
+        for group in _regrouped(tables):
+            writer.write_table(group, row_group_size=ROWS_PER_GROUP)
+
+
+def _regrouped(tables: Iterable[Any]) -> Iterator[Any]:
+    """Whole groups, one or more at once, and the rest."""
+    held: list[Any] = []
+    rows = 0
+    for table in tables:
+        held.append(table)
+        rows += table.num_rows
+        if rows >= ROWS_PER_GROUP:
+            joined = pa.concat_tables(held)
+            whole = rows - rows % ROWS_PER_GROUP
+            yield joined.slice(0, whole)
+            held, rows = [joined.slice(whole)], rows - whole
+    if rows:
+        yield pa.concat_tables(held)
