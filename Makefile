@@ -29,7 +29,8 @@ demo: $(INSTALLED)  ## start everything, train on German credit, show the result
 # Clusters are started and ended again and again: each group has a process of its own, which keeps nothing of the last one.
 test: $(INSTALLED)  ## all tests
 	$(BIN)/pytest -q -n 2 $(QUICK)
-	$(BIN)/pytest tests/unit tests/contracts -m "slow or cluster"
+	$(BIN)/pytest -q -n 2 tests/unit tests/contracts -m "slow and not cluster"
+	$(BIN)/pytest tests/unit tests/contracts -m cluster
 	$(BIN)/pytest tests/service
 	$(BIN)/pytest tests/failure
 	$(BIN)/pytest tests/integration --ignore tests/integration/tuning

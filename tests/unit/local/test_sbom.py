@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from importlib import metadata
 
+import pytest
+
 from ray_app.local.sbom import document
 
 
+@pytest.mark.slow
 def test_what_the_service_runs_on_is_named_with_its_version() -> None:
     found = document()
     components = {component["name"].lower(): component for component in found["components"]}

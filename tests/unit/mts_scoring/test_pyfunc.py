@@ -118,6 +118,7 @@ def test_the_signature_lets_through_what_the_model_can_read(
     pd.testing.assert_frame_equal(mlflow.pyfunc.load_model(str(path)).predict(frame), model.predict(frame))
 
 
+@pytest.mark.slow
 def test_loads_where_this_project_is_not_installed(tmp_path: Path) -> None:
     """One process, two models of the same code; the second needs modules that the first did not, which is gone."""
     models = {name: scoring_model(spec) for name, spec in SPECS.items()}
