@@ -19,6 +19,7 @@ from ray_app.dispatcher.monitor_runner import MonitorRunner
 from ray_app.jobs.model import Job, JobError
 from ray_app.services.assembly import workplace_of
 from tests.unit.api.conftest import Api
+from tests.unit.api.people import people
 from tests.unit.api.pools import Pooled
 from training.errors import TrainingError
 from training.events import SilentObserver
@@ -29,16 +30,6 @@ from training.spec import TrainSpec, parse_spec
 
 NDJSON = {"Content-Type": "application/x-ndjson"}
 START = datetime.now(UTC).replace(microsecond=0) - timedelta(days=3)
-
-
-def people(rows: int, seed: int, shift: float = 0.0) -> list[dict[str, Any]]:
-    generator = np.random.default_rng(seed)
-    income, color = generator.normal(size=rows) + shift, generator.choice(["red", "green"], rows)
-    yes = generator.random(rows) < 1 / (1 + np.exp(-2 * income - (color == "red")))
-    return [
-        {"income": float(a), "color": str(b), "y": "yes" if c else "no"}
-        for a, b, c in zip(income, color, yes, strict=True)
-    ]
 
 
 @pytest.fixture(scope="session")
