@@ -27,7 +27,6 @@ UNREADABLE = ("which cannot be stored", "does not fit into 64 bits", "holds a NU
 BEYOND_FIELDS = "force needs a reason"
 ABOUT_DATA = (
     "data",
-    "file",
     "cursor",
     "model",
     "split",
@@ -122,7 +121,10 @@ def _names_what_is_wrong(answer: Any) -> bool:
     if BEYOND_FIELDS in answer.text:
         return True
     problems = answer.json().get("errors", []) if answer.status_code == 422 else []
-    return bool(problems) and all(problem["field"].startswith(ABOUT_DATA) for problem in problems)
+    uploads = answer.request.url.split("?")[0].endswith("/datasets")
+    return bool(problems) and all(
+        problem["field"].startswith(ABOUT_DATA) or (uploads and problem["field"] == "file") for problem in problems
+    )
 
 
 @contextmanager
