@@ -33,37 +33,52 @@ print(json.dumps({"fit_s": time.perf_counter() - begun}))
 """
 
 
-def make_frame(path: Path) -> None:
-    """A binary problem with weak non-linear signal, so that boosting keeps going."""
+MEASURE = """
+import json, os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+answer = process.stdout.read().decode()
+_, status, usage = os.wait4(process.pid, 0)
+print(json.dumps([os.waitstatus_to_exitcode(status), answer, usage.ru_maxrss / 1024]))
+"""
+"""Runs a command from a process of a few MB: a peak starts at that of the process that spawned it."""
+
+
+def make_frames(data: Path, train: Path) -> None:
+    """A binary problem with weak non-linear signal, so that boosting keeps going; and the share that a job fits on."""
     generator = np.random.default_rng(0)
     values = generator.normal(size=(ROWS, COLUMNS))
     signal = values[:, 0] * values[:, 1] + np.sin(values[:, 2]) + 0.5 * values[:, 3]
     frame = pd.DataFrame(values, columns=[f"x{i}" for i in range(COLUMNS)])
     frame["y"] = (signal + generator.normal(size=ROWS) > 0).astype(int)
-    frame.to_parquet(path)
+    frame.to_parquet(data)
+    frame.sample(frac=0.64, random_state=0).reset_index(drop=True).to_parquet(train)
 
 
 def measured(command: list[str], environment: dict[str, str]) -> tuple[dict[str, Any], float]:
     """Runs a command that prints JSON; answers that and its peak memory in MB."""
-    with subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    ) as process:
-        assert process.stdout is not None
-        answer = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode != 0:
-        raise RuntimeError(f"{command[:4]} ended with {process.returncode}")
-    return json.loads(answer), usage.ru_maxrss / 1024
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, *command], cwd=ROOT, env=environment, stdout=subprocess.PIPE, check=True
+    )
+    code, answer, peak_mb = json.loads(done.stdout)
+    if code != 0:
+        raise RuntimeError(f"{command[:4]} ended with {code}")
+    return json.loads(answer), peak_mb
 
 
 def rows() -> list[Row]:
     """Measures; the bare call fits on as many rows as the job's train side has."""
     with tempfile.TemporaryDirectory(prefix="mts-long-") as folder:
         data, train = Path(folder) / "long.parquet", Path(folder) / "train.parquet"
-        make_frame(data)
-        pd.read_parquet(data).sample(frac=0.64, random_state=0).reset_index(drop=True).to_parquet(train)
-        params = {"n_estimators": ROUNDS, "learning_rate": 0.05, "max_depth": 6, "tree_method": "hist"}
+        make_frames(data, train)
+        params = {
+            "n_estimators": ROUNDS,
+            "learning_rate": 0.05,
+            "max_depth": 6,
+            "tree_method": "hist",
+            # the service's own defaults are 0.8: both sides must do the same work
+            "subsample": 1.0,
+            "colsample_bytree": 1.0,
+        }
         spec = {
             "name": "long",
             "data": {"source": {"type": "file", "uri": str(data)}, "target": "y"},

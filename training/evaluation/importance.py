@@ -9,9 +9,14 @@ import pandas as pd
 
 from training.evaluation.metrics import Target, greater_is_better, point_metrics
 from training.evaluation.statistic import FloatArray
+from training.mts_scoring.calibrated_predictor import CalibratedPredictor
 from training.mts_scoring.model import ScoringModel
+from training.mts_scoring.xgboost_predictor import XGBoostPredictor
 
 MAX_ROWS = 2_000
+MIN_ROWS = 500
+MAX_ROW_TREES = 100_000_000
+"""Rows scored times trees of a booster, over all shuffles: about a second. A larger one shuffles fewer rows."""
 REPEATS = 3
 MAX_COLUMNS = 60
 ROWS_PER_CALL = 60_000
@@ -34,13 +39,14 @@ def permutation_importance(
 
     Args:
         model: the model.
-        frame: [n, features] raw rows; the first MAX_ROWS are taken.
+        frame: [n, features] raw rows; the first `rows_shuffled` are taken.
         target, weight: as in `evaluate`.
         metric: of the task.
         columns: which, at most MAX_COLUMNS.
         seed: of the shuffles.
     """
-    rows = min(len(frame), MAX_ROWS)
+    wanted = list(columns)[:MAX_COLUMNS]
+    rows = rows_shuffled(model, len(frame), len(wanted))
     sample = frame.iloc[:rows].reset_index(drop=True)
     weights = None if weight is None else weight[:rows]
 
@@ -53,7 +59,6 @@ def permutation_importance(
         return {}
     generator = np.random.default_rng(seed)
     sign = 1.0 if greater_is_better(metric) else -1.0
-    wanted = list(columns)[:MAX_COLUMNS]
     together = max(1, ROWS_PER_CALL // (rows * REPEATS))
     importances = {}
     for start in range(0, len(wanted), together):
@@ -64,6 +69,19 @@ def permutation_importance(
             drops = [0.0 if value is None else sign * (before - value) for value in after]
             importances[name] = (float(np.mean(drops)), float(np.std(drops)))
     return importances
+
+
+def rows_shuffled(model: ScoringModel, available: int, columns: int) -> int:
+    """How many rows the shuffles are of: the fewer the more trees a booster has, down to MIN_ROWS."""
+    predictor = model.predictor
+    if isinstance(predictor, CalibratedPredictor):
+        predictor = predictor.inner
+    most = MAX_ROWS
+    if isinstance(predictor, XGBoostPredictor):
+        trees = predictor.booster.num_boosted_rounds() * (predictor.num_classes if predictor.num_classes > 2 else 1)
+        scored = REPEATS * max(1, min(columns, MAX_COLUMNS)) * max(1, trees)
+        most = min(MAX_ROWS, max(MIN_ROWS, MAX_ROW_TREES // scored))
+    return min(available, most)
 
 
 def _shuffled(sample: pd.DataFrame, names: list[str], generator: np.random.Generator) -> pd.DataFrame:

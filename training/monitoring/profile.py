@@ -69,27 +69,37 @@ class ReferenceProfile:
         return cls(MonitoredSchema.parsed(metadata["schema"]), table, metadata["hold_out_rows"], metadata["importance"])
 
 
-def build_profile(model: ScoringModel, frame: pd.DataFrame, target: npt.NDArray[Any]) -> ReferenceProfile:
+def build_profile(
+    model: ScoringModel,
+    frame: pd.DataFrame,
+    target: npt.NDArray[Any],
+    *,
+    scored: npt.NDArray[np.float64] | None = None,
+    importance: Mapping[str, float] | None = None,
+) -> ReferenceProfile:
     """The profile of a version.
 
     Args:
         model: the version.
         frame: [n, features] its hold-out rows, which it was not fitted on.
         target: [n] class codes or values.
+        scored: the model's scores of the rows, where they are known already.
+        importance: by feature, where it is known already, as of an explanation; measured otherwise, see `importances`.
     """
     schema = MonitoredSchema.of(model)
     rows = len(frame)
     if rows > MAX_ROWS:
         chosen = np.sort(np.random.default_rng(0).choice(rows, MAX_ROWS, replace=False))
         frame, target = frame.iloc[chosen], target[chosen]
+        scored = None if scored is None else scored[chosen]
     columns = {
         FEATURE + feature.name: stored_column(frame[feature.name].tolist(), feature.kind, feature.name)[0]
         for feature in schema.features
     }
-    scores = as_score_columns(model.scores(frame), schema)
+    scores = as_score_columns(model.scores(frame) if scored is None else scored, schema)
     columns |= {name: pa.array(scores[:, number]) for number, name in enumerate(schema.score_columns)}
     table = pa.table(columns | {ACTUAL: pa.array(target.astype(np.float64))})
-    return ReferenceProfile(schema, table, rows, importances(model, frame))
+    return ReferenceProfile(schema, table, rows, dict(importance or importances(model, frame)))
 
 
 def as_score_columns(scores: npt.NDArray[np.float64], schema: MonitoredSchema) -> npt.NDArray[np.float64]:

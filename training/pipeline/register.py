@@ -31,6 +31,14 @@ def register(
     registry = job.workplace.registry
     verdict = gate.decide(registry, model, parts.test, parts.test_frame, job.spec)
     report = report_of(job, checked, parts, model, assessment, verdict=verdict, study=study)
+    explained = report.explanation
+    profile = build_profile(
+        model,
+        parts.test.frame,
+        parts.test.target,
+        scored=assessment.scores,
+        importance=None if explained is None else {one.column: one.shap for one in explained.features},
+    )
     fitted_on = np.sort(np.concatenate([checked.split.train, checked.split.validation]))
     made = NewVersion(
         model=model,
@@ -47,7 +55,7 @@ def register(
         verdict=verdict,
         files={
             **version_files(report, checked, parts, model, assessment),
-            PROFILE_FILE: build_profile(model, parts.test.frame, parts.test.target).dumped(),
+            PROFILE_FILE: profile.dumped(),
         },
     )
     version = registry.register(job.tracker, made)

@@ -10,7 +10,7 @@ import pandas as pd
 from training.data.table import Rows
 from training.evaluation.contributions import Contributions
 from training.evaluation.explain import TREE_ROWS, explain
-from training.evaluation.importance import permutation_importance
+from training.evaluation.importance import permutation_importance, rows_shuffled
 from training.evaluation.report.model import Dependence, Explanation, Importance
 from training.evaluation.statistic import FloatArray
 from training.mts_scoring.model import ScoringModel
@@ -47,6 +47,7 @@ def explanation_of(model: ScoringModel, test: Rows, metric: str, *, seed: int = 
         unit=found.unit,
         of=model.classes[1 if model.task == "binary" else output] if model.classes else model.target,
         rows=len(found.phi),
+        permutation_rows=rows_shuffled(model, len(frame), len(ranked)),
         base=float(found.base[output]),
         features=[_importance(name, float(by_name[name]), shuffled.get(name)) for name in ranked],
         dependence=[

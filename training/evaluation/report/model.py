@@ -153,6 +153,9 @@ class Explanation(ResultModel):
     of: str
     """The class whose score is explained; the target for a regression."""
     rows: int
+    """Test rows that the contributions are of, a random sample."""
+    permutation_rows: int | None = None
+    """Test rows that were shuffled, a random sample; reports made before this was kept have none."""
     base: float
     """Mean score, to which the contributions are added."""
     features: list[Importance]

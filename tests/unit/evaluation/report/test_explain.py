@@ -8,6 +8,7 @@ import pytest
 from training.evaluation.explain import explain
 from training.evaluation.explain_sampled import explain_sampled
 from training.evaluation.importance import permutation_importance
+from training.evaluation.report import render_page
 
 from .conftest import MODELS, Fitted, fit, table
 
@@ -74,3 +75,16 @@ def test_permutation_importance_has_no_value_where_the_metric_has_none(binary: d
     one_class = np.ones(len(fitted.parts.test), np.int64)
     found = permutation_importance(fitted.model, fitted.parts.test.frame, one_class, "roc_auc", columns=["income"])
     assert found == {}
+
+
+def test_a_large_booster_explains_fewer_rows_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = fit(table(), {"family": "xgboost", "params": {"n_estimators": 20, "early_stopping_rounds": 0}})
+    monkeypatch.setattr("training.evaluation.explain_trees.MAX_SPLIT_ROWS", 1)
+    monkeypatch.setattr("training.evaluation.explain_trees.MIN_BOOSTER_ROWS", 40)
+    monkeypatch.setattr("training.evaluation.importance.MAX_ROW_TREES", 1)
+    monkeypatch.setattr("training.evaluation.importance.MIN_ROWS", 60)
+    report = fitted.report()
+    assert report.explanation is not None
+    assert (report.explanation.rows, report.explanation.permutation_rows) == (40, 60)
+    page = render_page(report)
+    assert "a random sample of 40 test rows; the shuffles on 60" in page
