@@ -104,7 +104,8 @@ def consumer(training: str, folder: Path) -> Iterator[int]:
     (folder / "secret").write_text(SECRET)
     command = [sys.executable, "-m", "examples.risk_service", "--model", "german", "--training", training,
                "--port", str(port), "--webhook-secret-file", str(folder / "secret")]  # fmt: skip
-    environment = os.environ | {"RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"RAY_AUTH_MODE": "disabled", "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONPATH", None)  # as the README starts it
     with (folder / "consumer.log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT, env=environment)
     try:
@@ -116,7 +117,7 @@ def consumer(training: str, folder: Path) -> Iterator[int]:
             except httpx.HTTPError:
                 pass
             if process.poll() is not None or time.monotonic() > deadline:
-                raise RuntimeError((folder / "consumer.log").read_text()[-6000:])
+                raise RuntimeError((folder / "consumer.log").read_text()[-2000:])
             time.sleep(0.2)
         yield port
     finally:

@@ -41,7 +41,7 @@ def settings(folder: Path) -> dict[str, str]:
         "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
         "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",
-        # Ray gives way to every other process of the machine with its workers unless told not to; callers wait for this one
+        # Ray's workers give way to every other process of the machine unless told not to; callers wait for these
         "RAY_worker_niceness": "0",
         # a request stays in one thread
         "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
@@ -59,10 +59,10 @@ def main() -> None:
         chosen = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
         os.environ.update(settings(Path(folder)) | chosen)
         # Ray reads the environment when it is imported
-        import ray
-        from ray import serve
+        import ray  # noqa: PLC0415
+        from ray import serve  # noqa: PLC0415
 
-        from examples.risk_service.app import build
+        from examples.risk_service.app import build  # noqa: PLC0415
 
         ray.init(num_cpus=1, include_dashboard=False)
         serve.start(http_options={"host": "127.0.0.1", "port": asked.port}, logging_config={"enable_access_log": False})
