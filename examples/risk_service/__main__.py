@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import socket
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -33,7 +34,7 @@ def settings(folder: Path) -> dict[str, str]:
     request as all the rest. Its files and ports are this service's own, so that two of them can share a machine.
     """
     return {
-        "RAY_SERVE_ENABLE_HA_PROXY": "1",
+        "RAY_SERVE_ENABLE_HA_PROXY": str(int(sys.platform == "linux")),  # Ray brings HAProxy for Linux alone
         "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
         "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
         "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
