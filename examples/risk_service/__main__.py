@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
+import socket
+import sys
+import tempfile
 import time
 from pathlib import Path
 
-import ray
-from ray import serve
-
-from examples.risk_service.app import build
+ROOT = Path(__file__).parents[2]
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--model", required=True, help="registered model whose champion is used")
@@ -17,12 +18,61 @@ parser.add_argument("--training", default="http://127.0.0.1:8000", help="the tra
 parser.add_argument("--port", type=int, default=8100)
 parser.add_argument("--monitor", help="monitor of the training service that hears of predictions")
 parser.add_argument("--webhook-secret-file", type=Path)
-asked = parser.parse_args()
 
-ray.init(num_cpus=1, include_dashboard=False)
-serve.start(http_options={"host": "127.0.0.1", "port": asked.port})
-secret = asked.webhook_secret_file.read_text().strip() if asked.webhook_secret_file else None
-serve.run(build(asked.training, asked.model, asked.monitor, secret), name="risk")
-print(f"listening on http://127.0.0.1:{asked.port}", flush=True)
-while True:
-    time.sleep(3600)
+
+def free_port() -> int:
+    """A TCP port that nobody listens on at present."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def settings(folder: Path) -> dict[str, str]:
+    """What Serve's processes read from their environment when they start.
+
+    HAProxy hands requests straight to the replica: Serve's own proxy is a second Python process that costs as much per
+    request as all the rest. Its files and ports are this service's own, so that two of them can share a machine.
+    """
+    return {
+        "RAY_SERVE_ENABLE_HA_PROXY": str(int(sys.platform == "linux")),  # Ray brings HAProxy for Linux alone
+        "RAY_SERVE_HAPROXY_CONFIG_FILE_LOC": str(folder / "haproxy.cfg"),
+        "RAY_SERVE_HAPROXY_SOCKET_PATH": str(folder / "admin.sock"),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_BASE": str(folder),
+        "RAY_SERVE_HAPROXY_SERVER_STATE_FILE": str(folder / "server-state"),
+        "RAY_SERVE_HAPROXY_METRICS_PORT": str(free_port()),
+        "RAY_SERVE_HAPROXY_STATS_PORT": str(free_port()),
+        "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+        # Ray's workers give way to every other process of the machine unless told not to; callers wait for these
+        "RAY_worker_niceness": "0",
+        # a request stays in one thread
+        "RAY_SERVE_RUN_USER_CODE_IN_SEPARATE_THREAD": "0",
+        "RAY_SERVE_RUN_ROUTER_IN_SEPARATE_LOOP": "0",
+        "RAY_SERVE_REQUEST_PATH_LOG_BUFFER_SIZE": "1000",
+        # a worker of Ray does not look in the folder that it was started from, and another package is called `examples`
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
+    }
+
+
+def main() -> None:
+    """Serves until it is stopped."""
+    asked = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="risk-") as folder:
+        chosen = {name: value for name, value in os.environ.items() if name.startswith("RAY_")}
+        os.environ.update(settings(Path(folder)) | chosen)
+        # Ray reads the environment when it is imported
+        import ray  # noqa: PLC0415
+        from ray import serve  # noqa: PLC0415
+
+        from examples.risk_service.app import build  # noqa: PLC0415
+
+        ray.init(num_cpus=1, include_dashboard=False)
+        serve.start(http_options={"host": "127.0.0.1", "port": asked.port}, logging_config={"enable_access_log": False})
+        secret = asked.webhook_secret_file.read_text().strip() if asked.webhook_secret_file else None
+        serve.run(build(asked.training, asked.model, asked.monitor, secret), name="risk")
+        print(f"listening on http://127.0.0.1:{asked.port}", flush=True)
+        while True:
+            time.sleep(3600)
+
+
+if __name__ == "__main__":
+    main()

@@ -6,6 +6,8 @@ import asyncio
 import json
 import sys
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -19,7 +21,7 @@ from examples.risk_service.protocol import KINDS, OUTPUTS, columns_of, response_
 from ray_app.client import MtsClient
 from ray_app.client.webhooks import SIGNATURE_HEADER, SignatureError, verify
 
-REPORT_S, MAX_REPORTED = 1.0, 10_000
+REPORT_S, MAX_REPORTED, MAX_POSTED = 1.0, 10_000, 1000
 SWITCH_S = 0.0005
 
 
@@ -63,7 +65,7 @@ class RiskService:
         async with httpx.AsyncClient(base_url=self._training_url, timeout=10) as http:
             while True:
                 await asyncio.sleep(REPORT_S)
-                batch = [self._reported.popleft() for _ in range(len(self._reported))]
+                batch = [self._reported.popleft() for _ in range(min(len(self._reported), MAX_POSTED))]
                 if batch:
                     path = f"/api/v1/monitors/{self.monitor}/predictions"
                     try:
@@ -77,7 +79,15 @@ router = APIRouter()
 
 def create_app(service: RiskService) -> FastAPI:
     """The endpoints over a service."""
-    app = FastAPI(title="Risk prediction service")
+
+    @asynccontextmanager
+    async def reporting(_: FastAPI) -> AsyncIterator[None]:
+        task = asyncio.create_task(service.report_for_ever()) if service.monitor is not None else None
+        yield
+        if task is not None:
+            task.cancel()
+
+    app = FastAPI(title="Risk prediction service", lifespan=reporting)
     app.state.service = service
     app.include_router(router)
     return app
@@ -155,21 +165,13 @@ class Replica:
         # while a version is loaded, requests wait so long at most for the interpreter, and not 5 ms each time
         sys.setswitchinterval(SWITCH_S)
         self._service = RiskService(MtsClient(training_url), model, monitor=monitor, secret=secret)
-        self._reporting: asyncio.Task[None] | None = None
 
     def __serve_build_asgi_app__(self) -> FastAPI:
-        app = create_app(self._service)
-
-        @app.middleware("http")
-        async def start_reporting(request: Request, call_next: Any) -> Response:
-            if self._reporting is None and self._service.monitor is not None:
-                self._reporting = asyncio.create_task(self._service.report_for_ever())
-            return await call_next(request)
-
-        return app
+        return create_app(self._service)
 
 
 def build(training_url: str, model: str, monitor: str | None = None, secret: str | None = None) -> Application:
     """The Serve application."""
-    deployment = serve.deployment(serve.ingress()(Replica), num_replicas=1, max_ongoing_requests=64)
-    return deployment.bind(training_url, model, monitor, secret)
+    quiet = {"enable_access_log": False}
+    deployed = serve.deployment(serve.ingress()(Replica), num_replicas=1, max_ongoing_requests=64, logging_config=quiet)
+    return deployed.bind(training_url, model, monitor, secret)

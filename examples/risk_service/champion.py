@@ -154,12 +154,12 @@ def fetch(client: MtsClient, name: str, version: str) -> Champion:
 def _checked(client: MtsClient, name: str, version: str, root: Path) -> Champion:
     archive = client.bundle(name, version, root)
     manifest = unpack(archive, root / "bundle")
-    largest, tolerance = golden_difference(root / "bundle")
+    loaded = mlflow.pyfunc.load_model(str(root / "bundle" / "model"))
+    largest, tolerance = golden_difference(root / "bundle", loaded)
     if largest > tolerance:
         raise BundleError(f"the golden rows of version {version} differ by {largest:.3g}")
     profile = json.loads((root / "bundle" / "profile.json").read_text(encoding="utf-8"))
-    model = mlflow.pyfunc.load_model(str(root / "bundle" / "model")).unwrap_python_model().model
-    champion = Champion(manifest, model, _typical(profile))
+    champion = Champion(manifest, loaded.unwrap_python_model().model, _typical(profile))
     golden = json.loads((root / "bundle" / "golden.json").read_text(encoding="utf-8"))
     champion.answer(
         {name: [value] for name, value in golden["rows"][0].items()}

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, field
@@ -13,6 +16,7 @@ import httpx
 import pandas as pd
 import pytest
 
+from examples.risk_service.__main__ import settings
 from examples.risk_service.app import RiskService, create_app
 from ray_app.client import MtsClient
 from ray_app.services.webhook_signature import sign
@@ -185,3 +189,12 @@ def test_only_a_signed_hook_wakes_it(service: RiskService) -> None:
     assert call(service, "POST", "/hooks", content=content, headers=signed).status_code == 204
     assert call(service, "POST", "/hooks", content=content + b" ", headers=signed).status_code == 401
     assert call(service, "POST", "/hooks", content=content).status_code == 401
+
+
+def test_its_workers_find_it_before_the_package_examples_of_xgboost_ray(tmp_path: Path) -> None:
+    look = "from importlib.util import find_spec; print(find_spec('examples.risk_service.app').origin)"
+    environment = os.environ | settings(tmp_path)
+    found = subprocess.run(
+        [sys.executable, "-P", "-c", look], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert Path(found.stdout.strip()) == ROOT / "examples" / "risk_service" / "app.py"
