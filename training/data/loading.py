@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -74,10 +74,10 @@ def load(
 
 def batches(
     source: Source, access: DataAccess, *, field: str = "data.source", columns: Sequence[str] | None = None
-) -> Iterator[Any]:
+) -> Generator[Any, None, None]:
     """The same rows in the same order as canonical Arrow tables of some megabytes, which all have one schema.
 
-    What is too large for memory lies on disk meanwhile. Raises as `load` does.
+    What is too large for memory lies on disk until the generator is closed. Raises as `load` does.
     """
     reader = SOURCES[source.type]
     pieces = reader.pieces(source, access, field, columns)

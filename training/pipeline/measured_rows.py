@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -100,18 +101,20 @@ def stream(
     logger.info("%s MB are scored in parallel, piece by piece", f"{size_bytes / 1e6:,.0f}")
     read_bytes = 0
 
-    def pieces() -> Iterator[Any]:
+    def pieces() -> Generator[Any, None, None]:
         nonlocal read_bytes
-        for table in batches(spec.data.source, access, columns=wanted.columns):
-            check_slices(wanted.slices, table.column_names, field="slices")
-            yield table
-            read_bytes += table.nbytes
-            # in memory a row takes more or less than in the file: what is left is only guessed
-            observer.progress(min(0.95, read_bytes / max(1, read_bytes + size_bytes)))
+        with closing(batches(spec.data.source, access, columns=wanted.columns)) as tables:
+            for table in tables:
+                check_slices(wanted.slices, table.column_names, field="slices")
+                yield table
+                read_bytes += table.nbytes
+                # in memory a row takes more or less than in the file: what is left is only guessed
+                observer.progress(min(0.95, read_bytes / max(1, read_bytes + size_bytes)))
 
     gathered = Gathered()
-    for piece in in_parallel(score_piece, wanted, pieces(), name=f"evaluate:{spec.model.name}"):
-        _gather(gathered, piece)
+    with closing(pieces()) as parts:
+        for piece in in_parallel(score_piece, wanted, parts, name=f"evaluate:{spec.model.name}"):
+            _gather(gathered, piece)
     return _together(gathered, model, wanted)
 
 
