@@ -8,7 +8,7 @@ export OMP_WAIT_POLICY := PASSIVE
 QUICK := tests/unit tests/contracts tests/architecture -m "not slow and not cluster"
 
 .PHONY: help .venv demo test test-quick test-slow test-cluster test-service test-failure test-integration test-tuning \
-        check style bench chaos fuzz sbom down clean
+        check style bench chaos fuzz sbom audit down clean
 
 help:  ## this list
 	@grep -hE '^[a-z.]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 10
@@ -63,13 +63,17 @@ bench: $(INSTALLED)  ## the benchmarks, with their table
 	$(BIN)/python -m benchmarks
 
 chaos: $(INSTALLED)  ## a hundred faults under a stream of jobs, with every promise checked after each
-	PYTHONPATH=tests/support $(BIN)/python -m chaos --faults 100 --seed 1
+	PYTHONPATH=.:tests/support $(BIN)/python -m chaos --faults 100 --seed 1
+	PYTHONPATH=.:tests/support $(BIN)/python -m chaos --faults 30 --seed 2 --postgres
 
 fuzz: $(INSTALLED)  ## ten thousand requests drawn from the OpenAPI document
 	PYTHONPATH=.:tests/support $(BIN)/python -W ignore -m fuzzed_api --cases 10000
 
 sbom: $(INSTALLED)  ## a bill of materials, CycloneDX, in sbom.json
 	$(BIN)/python -m ray_app.local.sbom > sbom.json
+
+audit: $(INSTALLED)  ## compare what is installed with the known advisories
+	$(BIN)/python -m ray_app.local.audit
 
 down: $(INSTALLED)  ## stop everything that was started
 	@$(BIN)/mts down

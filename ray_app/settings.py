@@ -66,6 +66,10 @@ class Settings(BaseSettings):
     """CPUs that `mts up` gives to Ray. Default: all of the machine."""
     log_format: Literal["text", "json"] = "text"
     """Of the service's own log lines; json carries the ids of requests and jobs as fields."""
+    otlp_endpoint: Annotated[str, Field(pattern=r"^https?://[^@\s]+$")] | None = None
+    """OpenTelemetry collector (OTLP over HTTP, such as http://collector:4318) that hears of requests and jobs."""
+    drain_s: Annotated[float, Field(ge=0)] = 10.0
+    """`mts down` lets jobs that run come to their end for so long; then they leave a checkpoint and stop."""
     keep_job_logs_days: Annotated[float, Field(gt=0)] = 90.0
     """Text logs of jobs are removed after this; jobs, events and models stay."""
     keep_audit_days: Annotated[float, Field(gt=0)] = 400.0
@@ -147,8 +151,9 @@ class Settings(BaseSettings):
 
     @property
     def tracking_uri(self) -> str:
-        """MLflow tracking and registry URI."""
-        return self.mlflow_tracking_uri or f"sqlite:///{self.home_path / 'mlflow.db'}"
+        """MLflow tracking and registry URI. PostgreSQL is reached by psycopg 3, which is what we install."""
+        given = self.mlflow_tracking_uri or f"sqlite:///{self.home_path / 'mlflow.db'}"
+        return given.replace("postgresql://", "postgresql+psycopg://", 1) if given.startswith("postgresql:") else given
 
     @property
     def artifacts(self) -> str:

@@ -17,6 +17,7 @@ from ray_app.jobs.store import JobStore
 
 # a busy machine is no bug: no example fails for its time
 hypothesis.settings.register_profile("mts", deadline=None)
+hypothesis.settings.register_profile("long", deadline=None, max_examples=5000)
 hypothesis.settings.load_profile("mts")
 
 NewDatabase = Callable[[], str]

@@ -77,6 +77,7 @@ def create_app(services: Services, settings: Settings, *, replica: str = "", ans
             BodyLimit(monitors.INFLOW_PATH, max(settings.max_body_mb, settings.max_inflow_mb), "MTS_MAX_INFLOW_MB"),
         ),
         answer_request_id=answer_request_id,
+        otlp_endpoint=settings.otlp_endpoint,
     )
     for router in ROUTERS:
         app.include_router(router)

@@ -19,6 +19,7 @@ from ray_app.services.audit import AuditLog
 from ray_app.services.documents import MalformedError
 from ray_app.services.keys import Caller
 from ray_app.services.structured_logs import of_request
+from ray_app.services.tracing import NoSpan, RequestSpan, request_span
 from training.errors import TrainingError
 
 logger = logging.getLogger("ray_app.api")
@@ -65,6 +66,7 @@ class EdgeMiddleware:
         max_body_mb: a larger body is refused, by its Content-Length or while it comes in.
         other_limits: for paths with a limit of their own.
         answer_request_id: whether to send X-Request-Id; not where a proxy in front already does (Ray Serve's).
+        otlp_endpoint: who hears of each request; None for nobody.
     """
 
     def __init__(
@@ -76,6 +78,7 @@ class EdgeMiddleware:
         max_body_mb: float,
         answer_request_id: bool,
         other_limits: Sequence[BodyLimit] = (),
+        otlp_endpoint: str | None = None,
     ) -> None:
         self._app = app
         self._metrics = metrics
@@ -83,16 +86,19 @@ class EdgeMiddleware:
         self._max_body_mb = max_body_mb
         self._other_limits = tuple(other_limits)
         self._answer_request_id = answer_request_id
+        self._otlp_endpoint = otlp_endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = _request_id(Headers(scope=scope).get("x-request-id"))
+        sent = Headers(scope=scope)
+        request_id = _request_id(sent.get("x-request-id"))
         scope.setdefault("state", {})["request_id"] = request_id
         started = time.perf_counter()
         status: int | None = None
+        span: RequestSpan = NoSpan()
 
         async def send_safely(message: Message) -> None:
             nonlocal status
@@ -103,12 +109,17 @@ class EdgeMiddleware:
                     headers.setdefault(name, value)
                 if self._answer_request_id:
                     headers["X-Request-Id"] = request_id
+                span.answered(status, getattr(scope.get("route"), "path", None), headers.get("location"))
                 self._metrics.observe(scope, status, time.perf_counter() - started)
                 self._note(scope, status, request_id, headers.get("location"))
             await send(message)
 
         try:
-            with self._metrics.open_requests.track_inprogress(), of_request(request_id):
+            with (
+                self._metrics.open_requests.track_inprogress(),
+                of_request(request_id),
+                request_span(self._otlp_endpoint, scope["method"], sent, request_id) as span,
+            ):
                 refusal = self._refusal(scope)
                 if refusal is None:
                     await self._app(scope, self._limited(scope, receive), send_safely)
@@ -118,6 +129,7 @@ class EdgeMiddleware:
             logger.exception("request %s: %s %s failed", request_id, scope["method"], scope["path"])
             if status is not None:  # half of an answer is out: only a broken connection tells the caller
                 raise
+            span = NoSpan()  # it ended with the exception
             await internal_error_response(Request(scope))(scope, receive, send_safely)
 
     def _note(self, scope: Scope, status: int, request_id: str, location: str | None) -> None:

@@ -46,17 +46,26 @@ def up(*, detach: Detach = False, as_json: AsJson = False) -> None:
         err.print("stopped", markup=False)
 
 
-def down(*, as_json: AsJson = False) -> None:
-    """Stops everything that `mts up` started here; jobs and models stay, and a job that was running goes on later.
+WaitS = Annotated[
+    float | None,
+    typer.Option("--wait-s", min=0, help="Lets running jobs come to their end for so long [MTS_DRAIN_S, 10]."),
+]
 
-    Example: mts down
+
+def down(*, wait_s: WaitS = None, as_json: AsJson = False) -> None:
+    """Stops everything that `mts up` started here; jobs and models stay.
+
+    No further job is begun. Those that run are given some seconds to come to their end; what does not then leaves a
+    checkpoint, and goes on from there after the next start.
+
+    Example: mts down --wait-s 600
     """
     from ray_app.cli.output import err, print_json, print_line
     from ray_app.local import control
     from ray_app.settings import Settings
 
     with err.status("stopping"):
-        stopped = control.stop(Settings())
+        stopped = control.stop(Settings(), wait_s)
     if as_json:
         print_json({"was_running": stopped.was_running, "ended_processes": stopped.ended})
     elif stopped.ended:

@@ -14,7 +14,7 @@ from ray_app.dispatcher.flights import Flight, Flights
 from ray_app.dispatcher.messages import Broken, Done, Outcome, Report, Stopped, TaskEnd, Whereabouts
 from ray_app.jobs.logs import JobLogs
 from ray_app.jobs.model import Job, JobStatus
-from ray_app.jobs.retry_policy import Failure, GiveUp, Retry, decide
+from ray_app.jobs.retry_policy import INTERRUPTED, Failure, GiveUp, Retry, decide
 from ray_app.jobs.store import JobStore
 from ray_app.jobs.webhooks import WebhookEvent
 from training.errors import UnavailableError
@@ -83,7 +83,7 @@ class Attempts:
     def wanted(self, job_id: str, attempt: int) -> bool:
         """Whether the attempt is out and has not been asked to stop."""
         flight = self.flights.find(job_id, attempt)
-        return flight is not None and not flight.stop_asked
+        return flight is not None and not flight.stop_asked and not flight.interrupted
 
     def may_commit(self, job_id: str, attempt: int) -> bool:
         """Whether the attempt may register its version now."""
@@ -94,8 +94,8 @@ class Attempts:
         flight.commit(self.clock())
         return True
 
-    def finish(self, job_id: str, attempt: int, outcome: Outcome, last: Report) -> None:
-        """Stores how the attempt ended. Saying it twice does no harm."""
+    def finish(self, job_id: str, attempt: int, outcome: Outcome, last: Report) -> bool:
+        """Stores how the attempt ended; whether the job is over by that. Saying it twice does no harm."""
         self._keep(job_id, attempt, last)
         match outcome:
             case Done(result):
@@ -108,6 +108,7 @@ class Attempts:
             case Stopped():
                 job = self._stopped(job_id, attempt)
         self._over(job_id, attempt, job)
+        return job is not None and job.status.final
 
     def ended(self, end: TaskEnd) -> None:
         """Ray says that the task is over. An attempt that has finished is out no longer, and this changes nothing."""
@@ -163,7 +164,9 @@ class Attempts:
     def _stopped(self, job_id: str, attempt: int) -> Job | None:
         if self.store.get(job_id).cancel_requested:
             return self.store.cancelled(job_id, attempt)
-        return self.failed(job_id, attempt, task_failed(None, ""))
+        flight = self.flights.find(job_id, attempt)
+        interrupted = flight is not None and flight.interrupted
+        return self.failed(job_id, attempt, INTERRUPTED if interrupted else task_failed(None, ""))
 
     def failed(self, job_id: str, attempt: int, failure: Failure) -> Job | None:
         """Settles a failed attempt as the retry policy decides; None where it was superseded."""

@@ -76,6 +76,8 @@ class Controller:
         self._ended: deque[TaskEnd] = deque()
         self._look = True
         self._looked_at = 0.0
+        self.draining = False
+        """Whether the service goes down: jobs are still stored, and none is released."""
         self.also: Callable[[], Sequence[Action]] = tuple
         """What else is done in each step, such as starting what a schedule asks for."""
 
@@ -132,6 +134,25 @@ class Controller:
         if not self._cluster.capacity().nodes:
             raise UnavailableError("the cluster has no living node")
 
+    # the end of the service
+
+    def drain(self) -> None:
+        """Releases no more jobs; those that Ray has not begun stay PENDING for the next start."""
+        self.draining = True
+        for flight in list(self.flights.by_job.values()):
+            if flight.where is None:
+                self.flights.remove(flight)
+                self._cluster.take_back(flight.assignment.job_id, flight.attempt)
+
+    def interrupt(self) -> list[str]:
+        """Asks what runs to leave a checkpoint and stop; answers the jobs. What may be registering is let be."""
+        asked = []
+        for flight in self.flights.by_job.values():
+            if not flight.committed:
+                flight.interrupted = True
+                asked.append(flight.assignment.job_id)
+        return asked
+
     # the loop
 
     def reconcile(self) -> list[Action]:
@@ -183,7 +204,7 @@ class Controller:
 
     def _release(self) -> list[Action]:
         now = self._clock()
-        if not self._look and now - self._looked_at < POLL_S:
+        if self.draining or (not self._look and now - self._looked_at < POLL_S):
             return []
         nodes = self._cluster.capacity().nodes
         outstanding = [flight.outstanding(now) for flight in self.flights.by_job.values()]

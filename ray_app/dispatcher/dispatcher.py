@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
@@ -35,6 +36,8 @@ T = TypeVar("T")
 
 HEALTH_TIMEOUT_S = 3.0
 """What does not answer a health check by then counts as away."""
+DRAIN_POLL_S = 0.1
+"""Between two looks at what still runs, before the service ends."""
 
 
 class Dispatcher:
@@ -60,6 +63,7 @@ class Dispatcher:
         self._cluster = make_cluster(self._task_ended)
         self._webhooks = WebhookList(settings.webhooks_file)
         self._sender: SenderThread | None = None
+        self._draining = False
         self._control = ControlThread(self._make_controller)
 
     def close(self) -> None:
@@ -158,8 +162,24 @@ class Dispatcher:
         return {
             "store": await _verdict(self._reads.alone(store.health)),
             "cluster": await _verdict(self._do(lambda controller: controller.check_cluster())),
-            "dispatcher": self._control.problem or "ok",
+            "dispatcher": self._control.problem or ("the service is going down" if self._draining else "ok"),
         }
+
+    async def drain(self, wait_s: float, stop_s: float) -> int:
+        """Prepares for the end of the service; answers the number of attempts that still run then.
+
+        Args:
+            wait_s: what runs may come to its end for so long.
+            stop_s: what does not is then asked to leave a checkpoint and stop, and has this long to do so.
+        """
+        self._draining = True
+        await self._do(lambda controller: controller.drain())
+        left = await self._until_none_runs(wait_s)
+        if left and stop_s > 0:
+            for job_id in await self._do(lambda controller: controller.interrupt()):
+                self._changes.announce(_state_of(job_id))
+            left = await self._until_none_runs(stop_s)
+        return left
 
     async def publish(self, event: WebhookEvent) -> None:
         """Stores the event for every receiver that wants it, and answers only then."""
@@ -206,9 +226,9 @@ class Dispatcher:
         """Whether the attempt may register its version."""
         return await self._do(lambda controller: controller.attempts.may_commit(job_id, attempt))
 
-    async def finish(self, job_id: str, attempt: int, outcome: Outcome, last: Report) -> None:
-        """Stores how the attempt ended, and answers only then."""
-        await self._do(lambda controller: controller.attempts.finish(job_id, attempt, outcome, last))
+    async def finish(self, job_id: str, attempt: int, outcome: Outcome, last: Report) -> bool:
+        """Stores how the attempt ended, and answers only then: whether the job is over."""
+        return await self._do(lambda controller: controller.attempts.finish(job_id, attempt, outcome, last))
 
     async def until_stopped(self, job_id: str, attempt: int) -> bool:
         """Answers as soon as the attempt is no longer wanted."""
@@ -236,6 +256,15 @@ class Dispatcher:
             if done or left_s <= 0:
                 return found
             await asyncio.wait([signal], timeout=left_s)
+
+    async def _until_none_runs(self, limit_s: float) -> int:
+        """Waits; answers how many still run."""
+        deadline = time.monotonic() + limit_s
+        while True:
+            left = await self._do(lambda controller: len(controller.flights.by_job))
+            if not left or time.monotonic() >= deadline:
+                return left
+            await asyncio.sleep(DRAIN_POLL_S)
 
     async def _opened(self) -> JobStore:
         if self._store is None:

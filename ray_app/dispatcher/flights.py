@@ -33,6 +33,8 @@ class Flight:
     committed: bool = False
     """It may be registering its version."""
     stop_asked: bool = False
+    interrupted: bool = False
+    """The service goes down: the attempt is to leave a checkpoint and stop, and the job goes on later."""
     kill_at: float | None = None
     kill_reason: KillReason = "cancel"
     killed_at: float | None = None

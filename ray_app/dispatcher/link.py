@@ -66,9 +66,10 @@ class Link:
         if not self._persistently(lambda: self._call("may_commit"), GIVE_UP_S):
             raise JobCancelledError("the job was asked to stop, or another attempt has taken over")
 
-    def finish(self, outcome: Outcome, last: Report) -> None:
-        """Hands over the outcome; returns when it is stored."""
-        self._persistently(lambda: self._call("finish", outcome, last), GIVE_UP_S)
+    def finish(self, outcome: Outcome, last: Report) -> bool:
+        """Hands over the outcome; returns when it is stored: whether the job is over."""
+        over: bool = self._persistently(lambda: self._call("finish", outcome, last), GIVE_UP_S)
+        return over
 
     def _call(self, method: str, *arguments: Any) -> Any:
         reference = getattr(self._dispatcher, method).remote(*self._who, *arguments)

@@ -22,13 +22,14 @@ class Place:
     artifact_uri: str
     checkpoints: Path
     connections_file: Path | None = None
+    otlp_endpoint: str | None = None
 
     @classmethod
     def of(cls, settings: Settings) -> Self:
         """Where jobs of this service read and register."""
         return cls(
             settings.roots, settings.base.resolve(), settings.tracking_uri, settings.artifacts,
-            settings.home_path / "checkpoints", settings.connections_path,
+            settings.home_path / "checkpoints", settings.connections_path, settings.otlp_endpoint,
         )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -19,7 +20,9 @@ from ray_app.dispatcher.processes import own_start_s
 from ray_app.dispatcher.reporter import Reporter
 from ray_app.dispatcher.runner import load_runner
 from ray_app.dispatcher.scratch import clear_scratch, scratch
+from ray_app.services.tracing import attempt_spans
 from training.errors import JobCancelledError, TrainingError
+from training.events import Observers
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +41,9 @@ def run_attempt(assignment: Assignment, place: Place, runner: str, dispatcher: A
     reporter = Reporter(link.report)
     link.on_stop(reporter.ask_to_stop)
     outcome = _outcome(assignment, place, runner, reporter, link.commit)
-    link.finish(outcome, reporter.close())
+    if link.finish(outcome, reporter.close()):
+        # nobody goes on from there any more
+        shutil.rmtree(place.checkpoints / assignment.job_id, ignore_errors=True)
 
 
 def tidy(job_id: str, name: str, place: Place, runner: str) -> None:
@@ -66,8 +71,13 @@ def _outcome(
     try:
         # a process keeps the thread pools that it made for its first task; each task has its own number of CPUs
         job = load_runner(runner)
-        with threadpool_limits(limits=max(1, int(assignment.demand.cpus))), scratch(assignment.job_id):
-            return Done(job.run(assignment, place, reporter, commit))
+        with (
+            threadpool_limits(limits=max(1, int(assignment.demand.cpus))),
+            scratch(assignment.job_id),
+            attempt_spans(place.otlp_endpoint, assignment.job_id, assignment.kind, assignment.attempt) as spans,
+        ):
+            heard = reporter if spans is None else Observers([reporter, spans])
+            return Done(job.run(assignment, place, heard, commit))
     except JobCancelledError:
         return Stopped()
     except TrainingError as error:

@@ -14,7 +14,7 @@ from ray_app.local import logs, processes
 from ray_app.local.environment import cluster_environment
 from ray_app.local.errors import LocalError
 from ray_app.local.ports import is_free
-from ray_app.local.state import RunFolder, RunState
+from ray_app.local.state import DrainLimits, RunFolder, RunState
 from ray_app.settings import Settings
 
 POLL_S = 0.2
@@ -58,21 +58,30 @@ def current(settings: Settings) -> RunState | None:
     return RunFolder(settings).live()
 
 
-def stop(settings: Settings) -> Stopped:
+def stop(settings: Settings, wait_s: float | None = None) -> Stopped:
     """Ends everything that was started for this home, also what a killed supervisor has left behind.
+
+    Args:
+        settings: of the service.
+        wait_s: what runs may come to its end for so long, before it leaves a checkpoint and stops; None for the
+            setting.
 
     Raises:
         LocalError: a process cannot be ended.
     """
     run = RunFolder(settings)
     count = len(processes.marked(run.path))
+    limits = DrainLimits(wait_s=settings.drain_s if wait_s is None else wait_s)
+    limit_s = STOP_LIMIT_S + limits.total_s
     was_running = run.live() is not None
-    deadline = time.monotonic() + STOP_LIMIT_S
+    if was_running:
+        run.ask_to_drain(limits)
+    deadline = time.monotonic() + limit_s
     while time.monotonic() < deadline:
         state = run.live()
         supervisor = state.supervisor.find() if state is not None else None
         if supervisor is not None:
-            processes.end([supervisor], grace_s=STOP_LIMIT_S)
+            processes.end([supervisor], grace_s=limit_s)
         with run.lock() as handle:
             # with the lock, so that nobody starts what we are about to end
             if handle is not None:

@@ -11,6 +11,7 @@ import importlib
 import logging
 import signal
 import sys
+import threading
 import typing
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +21,11 @@ import ray
 import yaml
 from pydantic import BaseModel
 from ray import serve
+from ray.exceptions import RayError
 from ray.serve import Application
 
+from ray_app.dispatcher.client import NAME as DISPATCHER
+from ray_app.local.state import DrainLimits, RunFolder
 from ray_app.services.structured_logs import set_up_logs
 from ray_app.settings import Settings
 
@@ -84,8 +88,19 @@ def deploy(builder: Callable[[Any], Application], config: ServeConfig, settings:
     serve.run(application, name=config.application["name"], route_prefix=config.application["route_prefix"])
 
 
+def drain(limits: DrainLimits) -> None:
+    """Lets the dispatcher end what runs, within the time that whoever stops the service gives."""
+    try:
+        dispatcher = ray.get_actor(DISPATCHER, namespace=NAMESPACE)
+        left = ray.get(dispatcher.drain.remote(limits.wait_s, limits.stop_s), timeout=limits.total_s)
+    except (RayError, ValueError) as error:  # ValueError: there is none
+        logger.warning("nothing is drained: %s", type(error).__name__)
+        return
+    logger.info("drained; %d attempts still run, and go on from their last checkpoint", left)
+
+
 def main() -> int:
-    """Runs until SIGTERM."""
+    """Runs until SIGTERM; where the service is to be drained, does that first."""
     settings = Settings()
     set_up_logs(settings.log_format)
     config = ServeConfig.read(settings.base / "serve_config.yaml")
@@ -97,8 +112,13 @@ def main() -> int:
     ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.WARNING)
     deploy(builder, config, settings)
     logger.info("deployed")
-    while True:
-        signal.pause()
+    asked = threading.Event()
+    signal.signal(signal.SIGTERM, lambda _number, _frame: asked.set())
+    asked.wait()
+    limits = RunFolder(settings).drain_limits()
+    if limits is not None:
+        drain(limits)
+    return 0
 
 
 if __name__ == "__main__":

@@ -25,6 +25,9 @@ PartName = Literal["ray", "service", "mlflow"]
 PartStatus = Literal["waiting", "starting", "running", "failed", "stopped"]
 # A socket's path may have 107 characters, and Ray puts up to 70 below its folder.
 MAX_TEMPORARY_ROOT_CHARS = 24
+STOP_S = 10.0
+"""For what runs to save a checkpoint; a fit reports five times a second, and stops then."""
+CALLS_S = 5.0
 
 
 class Part(BaseModel):
@@ -60,6 +63,20 @@ class RunState(BaseModel):
         return next((Path(part.log) for part in self.parts.values() if part.status == "failed"), None)
 
 
+class DrainLimits(BaseModel):
+    """How much time what runs is given before the service ends."""
+
+    wait_s: float
+    """To come to its end."""
+    stop_s: float = STOP_S
+    """Then, to leave a checkpoint and stop."""
+
+    @property
+    def total_s(self) -> float:
+        """With what the calls themselves may take."""
+        return self.wait_s + self.stop_s + CALLS_S
+
+
 class RunFolder:
     """Paths of one home."""
 
@@ -67,6 +84,7 @@ class RunFolder:
         self.path = settings.home_path / "run"
         self.state_path = self.path / "state.json"
         self.lock_path = self.path / "lock"
+        self._drain_path = self.path / "drain.json"
         self.logs = settings.logs_path
         root = Path(tempfile.gettempdir())
         if len(str(root)) > MAX_TEMPORARY_ROOT_CHARS:
@@ -95,9 +113,23 @@ class RunFolder:
         fresh.write_text(state.model_dump_json(indent=2))
         fresh.replace(self.state_path)
 
+    def drain_limits(self) -> DrainLimits | None:
+        """What whoever stops the service asked for; None where the parts are ended for another reason."""
+        try:
+            return DrainLimits.model_validate_json(self._drain_path.read_bytes())
+        except (FileNotFoundError, ValidationError):
+            return None
+
+    def ask_to_drain(self, limits: DrainLimits) -> None:
+        """Read by the supervisor and by the driver when they are asked to end."""
+        fresh = self._drain_path.with_suffix(".new")
+        fresh.write_text(limits.model_dump_json())
+        fresh.replace(self._drain_path)
+
     def clear(self) -> None:
         """Removes what only a running service needs, and an earlier one may have left; not the lock."""
         self.state_path.unlink(missing_ok=True)
+        self._drain_path.unlink(missing_ok=True)
         shutil.rmtree(self.ray_folder, ignore_errors=True)
 
     @contextmanager

@@ -25,7 +25,7 @@ from ray_app.local.auth import ensure_token
 from ray_app.local.environment import cluster_environment
 from ray_app.local.housekeeping import INTERVAL_S, tidy_home
 from ray_app.local.parts import MlflowPage, RayHead, Service, choose_ports, keep_ray_logs
-from ray_app.local.state import Part, PartName, RunFolder, RunState
+from ray_app.local.state import DrainLimits, Part, PartName, RunFolder, RunState
 from ray_app.services.structured_logs import set_up_logs
 from ray_app.settings import Settings
 
@@ -155,8 +155,17 @@ class Supervisor:
         if self.state.status != "failed":
             self.state.status = "stopping"
             self.publish()
+        self._drain()
         self._end_parts(self._page, self._service, self._ray)
         processes.end_marked(self._run.path, grace_s=ORPHAN_GRACE_S)
+
+    def _drain(self) -> None:
+        """Gives what runs the time to come to its end, or to leave a checkpoint; the driver sees to it, and ends."""
+        if self._service.record.status != "running":
+            return
+        limits = self._run.drain_limits() or DrainLimits(wait_s=self._settings.drain_s)
+        self._run.ask_to_drain(limits)
+        processes.end(self._service.family()[:1], grace_s=limits.total_s)
 
     def _end_parts(self, *parts: Supervised) -> None:
         """Asks the first process of each part, which ends its own children, and then whatever it left."""

@@ -7,6 +7,9 @@ import socket
 
 from training.errors import AccessError, UnavailableError
 
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_COMPATIBLE = ipaddress.IPv6Network("::/96")
+
 
 def allowed_address(host: str, port: int, *, allow_private: bool) -> str:
     """The IP address to connect to.
@@ -37,7 +40,16 @@ def allowed_address(host: str, port: int, *, allow_private: bool) -> str:
 def _is_public(address: str) -> bool:
     parsed = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(parsed, ipaddress.IPv6Address):
-        inner = parsed.ipv4_mapped or parsed.sixtofour or (parsed.teredo[1] if parsed.teredo else None)
+        inner = _inner(parsed)
         if inner is not None:
             return inner.is_global and not inner.is_multicast
+        if parsed.is_site_local:
+            return False
     return parsed.is_global and not parsed.is_multicast
+
+
+def _inner(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that a gateway or the system makes of this one: mapped, 6to4, Teredo, NAT64, compatible."""
+    if address in _NAT64 or address in _COMPATIBLE:
+        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else None)

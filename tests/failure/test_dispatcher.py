@@ -7,8 +7,10 @@ import os
 import signal
 
 import pytest
+import ray
 from dispatcher_cluster import Service, dispatcher_pid
 
+from ray_app.dispatcher.client import NAME, NAMESPACE
 from training.errors import UnavailableError
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -82,6 +84,29 @@ def test_a_cancel_survives_the_dispatcher(service: Service) -> None:
     os.kill(dispatcher_pid(), signal.SIGKILL)
     assert service.final(job).status == "CANCELLED"
     assert service.statuses(job)[-1] == "CANCELLED"
+
+
+def test_before_the_service_ends_what_runs_stops_and_goes_on_after_the_next_start(service: Service) -> None:
+    job = service.submit("once mark begun", "once wait never", max_retries=0)
+    service.marked("begun")
+    waiting = service.submit(resources=BOTH_CPUS)
+    dispatcher = ray.get_actor(NAME, namespace=NAMESPACE)
+    assert ray.get(dispatcher.drain.remote(0.0, 60.0)) == 0
+    assert service.statuses(job) == ["PENDING", "RUNNING", "PENDING"]
+    assert service.do(service.jobs.health())["dispatcher"] == "the service is going down"
+    os.kill(dispatcher_pid(), signal.SIGKILL)
+    assert [service.final(one).status for one in (job, waiting)] == ["SUCCEEDED"] * 2
+    assert service.final(job).attempt == 2
+    assert "the service was restarted" in service.log(job)
+
+
+def test_before_the_service_ends_what_runs_may_come_to_its_end(service: Service) -> None:
+    job = service.submit("mark begun", "wait go")
+    service.marked("begun")
+    drained = ray.get_actor(NAME, namespace=NAMESPACE).drain.remote(60.0, 60.0)
+    service.mark("go")
+    assert ray.get(drained) == 0
+    assert (service.final(job).status, service.final(job).attempt) == ("SUCCEEDED", 1)
 
 
 def test_a_store_that_is_away_is_said_and_waited_for(service: Service) -> None:

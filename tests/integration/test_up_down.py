@@ -10,17 +10,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 import pytest
+from certificates import certificate
 
 from ray_app.local import processes
 from ray_app.local.ports import next_free
 from ray_app.local.state import RunFolder, RunState
+from ray_app.local.tls import trusted
 from ray_app.settings import Settings
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -65,6 +67,13 @@ class Machine:
         return subprocess.run(
             [MTS, *arguments], cwd=self.folder, env=self.environment, capture_output=True, text=True, check=False
         )
+
+    def speaks_https(self) -> Machine:
+        """The same with a certificate of its own."""
+        cert, key = certificate(self.folder, days=100)
+        own = {"MTS_TLS_CERT_FILE": str(cert), "MTS_TLS_KEY_FILE": str(key)}
+        settings = self.settings.model_copy(update={"tls_cert_file": cert, "tls_key_file": key})
+        return replace(self, environment=self.environment | own, settings=settings)
 
     def state(self) -> RunState:
         state = self.run.live()
@@ -174,11 +183,24 @@ def test_what_is_killed_comes_back(machine: Machine) -> None:
     assert (machine.run.logs / "ray-failed" / "raylet.out").exists(), "why it failed can be looked up"
 
 
-def test_a_killed_supervisor_leaves_the_service_running_and_both_commands_clean_up(machine: Machine) -> None:
-    assert machine.mts("up", "--detach").returncode == 0
+def test_over_https_a_killed_supervisor_leaves_the_service_running_and_both_commands_clean_up(
+    machine: Machine,
+) -> None:
+    machine = machine.speaks_https()
+    up = machine.mts("up", "--detach")
+    assert up.returncode == 0, up.stderr
+    assert machine.url.startswith("https://")
+    assert machine.url in up.stdout
+    with pytest.raises(httpx.ConnectError, match="certificate"):
+        httpx.get(f"{machine.url}/readyz")  # nobody but this machine trusts what it has signed itself
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"{machine.url.replace('https', 'http')}/readyz")
+    checks = {check["name"]: check["status"] for check in json.loads(machine.mts("doctor", "--json").stdout)["checks"]}
+    assert (checks["certificate"], checks["api"]) == ("ok", "ok")
+    assert "404" in machine.mts("jobs").stderr, "the command reaches the stub, which knows no jobs"
     os.kill(machine.state().supervisor.pid, signal.SIGKILL)
     until(lambda: machine.run.live() is None)
-    assert httpx.get(f"{machine.url}/readyz").status_code == 200
+    assert httpx.get(f"{machine.url}/readyz", verify=trusted(machine.settings)).status_code == 200
     left = {process.pid for process in processes.marked(machine.run.path)}
     assert machine.mts("up", "--detach").returncode == 0
     assert not left & {process.pid for process in processes.marked(machine.run.path)}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -198,7 +199,11 @@ def test_a_slow_receiver_is_left_and_delays_nobody(
 @pytest.mark.parametrize(
     "url",
     ["http://127.0.0.1:9/", "http://localhost:9/", "http://10.1.2.3/", "http://169.254.169.254/latest/meta-data",
-     "http://[::1]:9/", "http://[::ffff:127.0.0.1]:9/", "http://0.0.0.0:9/", "http://2130706433/"],
+     "http://[::1]:9/", "http://[::ffff:127.0.0.1]:9/", "http://0.0.0.0:9/", "http://2130706433/", "http://0x7f.1/",
+     "http://017700000001/", "http://127.1/", "http://100.64.0.1/", "http://192.0.0.1/", "http://224.0.0.1/",
+     "http://[fe80::1]:9/", "http://[fd00::1]:9/", "http://[fec0::1]:9/", "http://[ff02::1]:9/", "http://[::]:9/",
+     "http://[::7f00:1]:9/", "http://[64:ff9b::7f00:1]:9/", "http://[2002:7f00:1::]:9/",
+     "http://[2001:0:4136:e378:8000:63bf:80ff:fffe]:9/"],
 )  # fmt: skip
 def test_a_forbidden_address_is_never_called(store: JobStore, tmp_path: Path, url: str) -> None:
     hooks = listed(tmp_path, {"url": url})
@@ -208,6 +213,36 @@ def test_a_forbidden_address_is_never_called(store: JobStore, tmp_path: Path, ur
     assert outcome.hopeless
     assert "not a public address" in outcome.error
     assert store.webhooks.page(DeliveryStatus.DEAD, 1)[0].event.id == told.id
+
+
+def test_a_name_that_leads_elsewhere_when_it_is_asked_again_gets_nobody_in(
+    store: JobStore, receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ray_app.dispatcher.webhook_sender.TIMEOUT_S", 0.3)
+    port = receiver.server.server_port
+    asked: list[str] = []
+
+    def rebinding(host: str, *_arguments: object, **_options: object) -> list[Any]:
+        # an attacker's name server; that of a real one cannot be had here
+        asked.append(host)
+        leads_to = host if host[0].isdigit() else "93.184.216.34" if len(asked) == 1 else "127.0.0.1"
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (leads_to, port))]
+
+    monkeypatch.setattr("socket.getaddrinfo", rebinding)
+    hooks = listed(tmp_path, {"url": f"http://rebind.example:{port}/"})
+    store.webhooks.add(event(), ["risk"])
+    (outcome,) = send(WebhookSender(store.webhooks, hooks, now=lambda: NOW))
+    assert outcome.error is not None
+    assert asked[0] == "rebind.example"
+    assert set(asked[1:]) <= {"93.184.216.34"}, "the name is asked once, and what it gave is called"
+    assert receiver.got == []
+
+
+def test_a_name_with_one_address_inside_is_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    both = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80)) for address in ("93.184.216.34", "10.0.0.1")]
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_arguments, **_options: both)
+    with pytest.raises(AccessError, match=r"10\.0\.0\.1"):
+        allowed_address("both.example", 80, allow_private=False)
 
 
 def test_a_public_address_is_allowed_and_an_unknown_name_is_not_an_answer() -> None:

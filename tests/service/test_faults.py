@@ -67,4 +67,6 @@ def test_down_and_up_keep_everything_and_a_running_job_goes_on(whole: WholeServi
     assert after == {name: value for name, value in kept.items() if name != "links"}
     done = whole.finished(running["id"])
     assert (done["status"], done["attempt"]) == ("SUCCEEDED", 2)
+    log = whole.http.get(f"/api/v1/jobs/{running['id']}/logs").text
+    assert "from a checkpoint" in log, "it was asked to leave one, long before the next was due"
     assert whole.http.get("/api/v1/models/kept").json()["aliases"]["champion"] == kept["result"]["model"]["version"]

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,12 @@ class WholeService:
     port: int
     environment: dict[str, str]
     http: httpx.Client
+
+    @property
+    def tracking_uri(self) -> str:
+        """SQLAlchemy URL of MLflow's store."""
+        given = self.environment.get("MLFLOW_TRACKING_URI", f"sqlite:///{self.home / 'mlflow.db'}")
+        return given.replace("postgresql:", "postgresql+psycopg:")
 
     def mts(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """The command, as a user calls it."""
@@ -100,17 +106,18 @@ def free_port() -> int:
 
 
 @contextmanager
-def running_whole(home: Path | None = None) -> Iterator[WholeService]:
+def running_whole(home: Path | None = None, settings: Mapping[str, str] | None = None) -> Iterator[WholeService]:
     """Brings a service of its own up, and down afterwards; in `home`, or in a folder that is removed."""
     with nullcontext(str(home)) if home else tempfile.TemporaryDirectory(prefix="mts-whole-") as folder:
         port = free_port()
         own = {
             "MTS_HOME": folder, "MTS_PORT": str(port), "MTS_MLFLOW_PORT": "0", "MTS_RAY_PORT": "0",
-            "MTS_DASHBOARD_PORT": "0", "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "120",
+            "MTS_DASHBOARD_PORT": "0", "MTS_DRAIN_S": "0", "COLUMNS": "120",
+            "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
         }  # fmt: skip
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MTS_", "MLFLOW_", "RAY_"))}
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=120) as http:
-            service = WholeService(Path(folder), port, kept | own, http)
+            service = WholeService(Path(folder), port, kept | own | dict(settings or {}), http)
             up = service.mts("up", "--detach", check=False)
             assert up.returncode == 0, up.stdout + up.stderr
             try:

@@ -30,6 +30,12 @@ def test_the_environment_and_the_dotenv_file_are_read(tmp_path: Path, monkeypatc
     assert settings.tracking_uri == "sqlite:///elsewhere.db"
 
 
+def test_postgresql_is_reached_by_the_driver_that_is_installed() -> None:
+    settings = Settings(mlflow_tracking_uri="postgresql://u:p@db/mlflow", _env_file=None)
+    assert settings.tracking_uri == "postgresql+psycopg://u:p@db/mlflow"
+    assert Settings(mlflow_tracking_uri=settings.tracking_uri, _env_file=None).tracking_uri == settings.tracking_uri
+
+
 def test_settings_survive_the_way_through_an_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(port=8123, database_url="postgresql://u:p@db/jobs", num_cpus=3, api_key="mine")
     given = settings.as_environment()

@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from training.errors import DataError
+from training.errors import DataError, shown
 
 MAX_COLUMNS = 20_000
 EXACT = 2**53
@@ -74,7 +74,7 @@ def _column(column: Any, name: str, field: str) -> Any:
 
 def not_scalar(name: str, kind: Any, field: str) -> DataError:
     """The error for a column of lists, structures or bytes."""
-    reason = f"column {name!r} holds {kind}, which is no number, text, boolean or time"
+    reason = f"column {name!r} holds {shown(str(kind))}, which is no number, text, boolean or time"
     hint = "Spread it over columns of numbers or text, or leave it out of the file."
     return DataError.at(field, name, reason, hint=hint)
 

@@ -15,7 +15,7 @@ from pyarrow import fs, parquet
 
 from training.data.artifact_folder import ArtifactFolder
 from training.data.files import DataFile
-from training.data.formats.base import damaged, text_head
+from training.data.formats.base import damaged, text_head, unreadable
 from training.errors import DataError, NotFoundError, SpecError
 from training.result import ResultModel
 
@@ -139,8 +139,8 @@ def _looked_into(file: DataFile, suffix: str) -> tuple[list[str], int | None]:
     except (pa.ArrowException, UnicodeDecodeError) as error:
         reason = str(error).splitlines()[0]
         raise DataError.at(_FIELD, file.label, f"not CSV: {reason}", hint="Correct the file.") from None
-    except OSError:
-        raise damaged(file, _FIELD, "gzip") from None
+    except OSError as error:
+        raise unreadable(file, _FIELD, "CSV", error) from None
 
 
 def _copied(content: IO[bytes], stream: Any) -> None:

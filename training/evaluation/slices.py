@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Unpack
+from typing import Any, Unpack
 
 import numpy as np
 import pandas as pd
@@ -71,12 +71,22 @@ def evaluate_slices(  # noqa: PLR0917  # rows, scores and weights stand in the o
     return rows
 
 
+def quartiles(values: pd.Series[Any]) -> pd.Series[Any]:
+    """The bin of each value, at the quantiles of an ordered column; times that pandas cannot name count as its first
+    and last days, in 1677 and 2262."""
+    if pd.api.types.is_datetime64_any_dtype(values):
+        zone = getattr(values.dtype, "tz", None)
+        first, last = pd.Timestamp.min.ceil("D").tz_localize(zone), pd.Timestamp.max.floor("D").tz_localize(zone)
+        values = values.clip(first, last)
+    return pd.qcut(values, NUMERIC_BINS, duplicates="drop")
+
+
 def slice_labels(values: pd.Series) -> pd.Series:
     """The slice of each row, as text."""
     missing = values.isna()
     ordered = pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values)
     if ordered and not pd.api.types.is_bool_dtype(values) and values.nunique() > MAX_VALUES:
-        labels = pd.qcut(values, NUMERIC_BINS, duplicates="drop").astype(object)
+        labels = quartiles(values).astype(object)
     else:
         labels = values.astype(object)
         counts = labels.value_counts()

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.special import stdtr
 
 from training.evaluation.metrics import Target
-from training.evaluation.slices import MAX_VALUES, MISSING, NUMERIC_BINS
+from training.evaluation.slices import MAX_VALUES, MISSING, quartiles
 from training.evaluation.statistic import FloatArray, IntArray
 
 FALSE_DISCOVERY_RATE = 0.05
@@ -86,7 +86,7 @@ def slice_codes(values: pd.Series[Any]) -> tuple[IntArray, list[str]]:
     """The slice of each row as a number, and the slices as text; the same slices as `slice_labels` makes."""
     ordered = pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values)
     if ordered and not pd.api.types.is_bool_dtype(values) and values.nunique() > MAX_VALUES:
-        cut = pd.qcut(values, NUMERIC_BINS, duplicates="drop")
+        cut = quartiles(values)
         code = cut.cat.codes.to_numpy().astype(np.int64)
         labels = [str(interval) for interval in cut.cat.categories]
     else:

@@ -24,7 +24,7 @@ from training.models.xgboost_params import (
     BoostingPlan,
     plan_boosting,
 )
-from training.models.xgboost_training import Boosting, BoostingState, Checkpoints, quantile_matrix
+from training.models.xgboost_training import BoostingState, Checkpoints, LocalBoosting, quantile_matrix
 from training.mts_scoring.encoder import TableEncoder
 from training.mts_scoring.xgboost_predictor import XGBoostPredictor
 from training.spec import ModelSpec, XGBoostSpec
@@ -140,7 +140,7 @@ def _boost(setup: BoostingSetup, data: FitData, context: FitContext) -> FittedMo
     booster, state = checkpoints.load() or (None, BoostingState())
     start = state.rounds
     reporter = FitReporter(context, setup.rounds, first_step=start)
-    boosting = Boosting(setup.plan, setup.patience, reporter, checkpoints, state)
+    boosting = LocalBoosting(setup.plan, setup.patience, reporter, checkpoints, state)
     if start < setup.rounds:
         train, held_out = _matrices(setup, data.train, validation, context)
         booster = xgb.train(

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import xgboost as xgb
 
 from training.data.table import Rows
+from training.errors import JobCancelledError
 from training.models.fitting import plain_message
 from training.models.xgboost_params import BoostingPlan
 from training.mts_scoring.encoder import TableEncoder
@@ -184,3 +185,25 @@ class Boosting(xgb.callback.TrainingCallback):  # type: ignore[misc]  # xgboost 
         if best is None:
             return True
         return score > best if self._plan.maximize else score < best
+
+
+class LocalBoosting(Boosting):
+    """That of a fit in one process: where it is asked to stop, the next attempt can go on from there."""
+
+    def __init__(
+        self, plan: BoostingPlan, patience: int, reporter: StepReporter, checkpoints: Checkpoints, state: BoostingState
+    ) -> None:
+        super().__init__(plan, patience, reporter, checkpoints, state)
+        self._own = checkpoints
+
+    def after_iteration(self, model: xgb.Booster, epoch: int, evals_log: Mapping[str, Any]) -> bool:
+        """True ends the fit.
+
+        Raises:
+            JobCancelledError: somebody asked the job to stop; the trees so far are saved.
+        """
+        try:
+            return super().after_iteration(model, epoch, evals_log)
+        except JobCancelledError:
+            self._own.save(model, self.state)
+            raise

@@ -35,7 +35,7 @@ router = APIRouter(prefix=POOLS, tags=["active learning"], dependencies=[Depends
     dependencies=[Depends(TRAINER)],
     status_code=201,
     response_model=None,
-    responses=documented(PoolInfo, 400, 409, 413, 415, 422, 429, success=201),
+    responses=documented(PoolInfo, 400, 404, 409, 413, 415, 422, 429, success=201),
     openapi_extra=request_body(PoolSpec, POOL_EXAMPLES),
 )
 async def create_pool(request: Request, services: Use, *, idempotency_key: IdempotencyKey = None) -> Response:

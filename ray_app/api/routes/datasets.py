@@ -16,7 +16,10 @@ from ray_app.api.parameters import Cursor, Limit, known_parameters
 from ray_app.api.responses import API, documented, json_response
 from ray_app.services.documents import MalformedError
 from training.data.uploads import Upload, UploadPage
+from training.errors import shown
 
+MAX_FIELDS = 8
+"""Read before the form is refused for the first that is unknown."""
 UPLOADS_PATH = f"{API}/datasets"
 router = APIRouter(prefix=UPLOADS_PATH, tags=["data"], dependencies=[Depends(known_parameters)])
 FORM: dict[str, Any] = {
@@ -27,6 +30,7 @@ FORM: dict[str, Any] = {
                 "schema": {
                     "type": "object",
                     "required": ["file"],
+                    "additionalProperties": False,
                     "properties": {"file": {"type": "string", "format": "binary", "description": "CSV or Parquet."}},
                 },
                 "example": {"file": "@loans.parquet"},
@@ -50,12 +54,15 @@ async def upload(request: Request, services: Use, caller: Trainer) -> Response:
             "a file is uploaded as a form", hint="Send multipart/form-data with a field `file`."
         )
     try:
-        form = await request.form(max_files=1, max_fields=8)
+        form = await request.form(max_files=1, max_fields=MAX_FIELDS)
     except MultiPartException as error:
         raise MalformedError(f"not a form: {error.message}") from None
     except ClientDisconnect:
         raise MalformedError("the upload broke off; nothing of it is kept") from None
     try:
+        unknown = sorted(name for name in form if name != "file")
+        if unknown:
+            raise MalformedError(f"unknown field {shown(unknown[0])!r}", hint="The form has one field, `file`.")
         file = form.get("file")
         if not isinstance(file, UploadFile):
             raise MalformedError("the form has no file in the field `file`", hint="curl -F file=@loans.parquet …")

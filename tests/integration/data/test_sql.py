@@ -121,6 +121,44 @@ def test_nothing_can_be_written(access: DataAccess, databases: Databases) -> Non
         assert connection.execute("SELECT count(*) FROM nothing").fetchone() == (0,)
 
 
+@pytest.mark.parametrize(
+    ("connection", "query"),
+    [
+        ("warehouse", "select set_config('transaction_read_only', 'off', false), grow()"),
+        ("warehouse", "select set_config('default_transaction_read_only', 'off', false), grow()"),
+        ("warehouse", "select * into stolen from loans"),
+        ("warehouse", "select * from loans for update"),
+        ("warehouse", "select query_to_xml('insert into nothing values (1)', true, true, '')"),
+        ("warehouse", "select lo_creat(-1)"),
+        ("warehouse", "select lo_import('/etc/passwd')"),
+        ("warehouse", "select pg_read_file('/etc/passwd')"),
+        ("warehouse", "select pg_ls_dir('/')"),
+        ("warehouse", "copy loans to program 'id'"),
+        ("warehouse", "do $$ begin insert into nothing values (1); end $$"),
+        ("warehouse", "select 1; insert into nothing values (1)"),
+        ("warehouse", "set role postgres"),
+        ("laptop", "select load_extension('/tmp/evil')"),
+        ("laptop", "select writefile('/tmp/evil', 'x')"),
+        ("laptop", "select readfile('/etc/passwd')"),
+        ("laptop", "attach database '/tmp/evil.db' as evil"),
+        ("laptop", "pragma writable_schema = on"),
+        ("laptop", "with x as (select 1) insert into loans (row_number) select * from x"),
+    ],
+)
+def test_no_statement_reaches_further_than_reading(
+    connection: str, query: str, access: DataAccess, databases: Databases
+) -> None:
+    with psycopg.connect(databases.postgres_admin, autocommit=True) as admin:
+        admin.execute("CREATE OR REPLACE FUNCTION grow() RETURNS int LANGUAGE sql AS "
+                      "'INSERT INTO nothing VALUES (1) RETURNING a' SECURITY DEFINER")  # fmt: skip
+    with pytest.raises(TrainingError) as caught:
+        load(sql(connection, query=query), access)
+    assert not isinstance(caught.value, UnavailableError), "it is the caller's mistake, and is not tried again"
+    assert "root:" not in caught.value.message
+    with psycopg.connect(databases.postgres_admin) as admin:
+        assert admin.execute("SELECT count(*), to_regclass('stolen') FROM nothing").fetchone() == (0, None)
+
+
 def test_a_table_without_a_grant_is_refused(access: DataAccess) -> None:
     with pytest.raises(DataError, match="may not read"):
         load(sql("warehouse", table="secrets"), access)

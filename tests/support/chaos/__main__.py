@@ -12,13 +12,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
 from whole_service import running_whole
 
 from chaos.campaign import Campaign, Step
+from chaos.postgres import own_postgres
 
 DISK_MB = 1500
 
@@ -30,6 +31,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=math.inf, help="end after so long")
     parser.add_argument("--only", action="append", default=[], help="name of a fault; may be given again")
+    parser.add_argument("--postgres", action="store_true", help="databases on PostgreSQL, which is broken too")
     parser.add_argument("--report", type=Path, help="JSON lines, one a fault")
     parser.add_argument("--keep-going", action="store_true", help="also after a broken promise")
     options = parser.parse_args()
@@ -37,8 +39,11 @@ def main() -> int:
         signal.signal(number, signal.default_int_handler)
     started = time.monotonic()
     steps: list[Step] = []
-    with small_disk() as folder, running_whole(folder) as whole:
-        campaign = Campaign(whole, options.seed, options.only)
+    with ExitStack() as stack:
+        postgres = stack.enter_context(own_postgres()) if options.postgres else None
+        folder = stack.enter_context(small_disk())
+        whole = stack.enter_context(running_whole(folder, postgres.settings if postgres else None))
+        campaign = Campaign(whole, options.seed, options.only, postgres)
         print(f"seed {options.seed}; home {whole.home}; {len(campaign.faults)} kinds of faults", flush=True)
         with suppress(KeyboardInterrupt):
             for step in campaign.run(options.faults):

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from whole_service import WholeService
 
-from chaos.faults import FAULTS, Breaker, can_fill
+from chaos.faults import FAULTS, Breaker, possible
 from chaos.patient import Reader
+from chaos.postgres import Postgres
 from chaos.promises import FINAL, Promises
 from chaos.stream import Stream
 
@@ -41,17 +42,20 @@ class Campaign:
         whole: the service; nobody else may use it.
         seed: draws the faults, the moments and the jobs.
         only: names of faults; all by default.
+        postgres: the server that has the service's databases, where it is not SQLite.
     """
 
-    def __init__(self, whole: WholeService, seed: int, only: Collection[str] = ()) -> None:
+    def __init__(
+        self, whole: WholeService, seed: int, only: Collection[str] = (), postgres: Postgres | None = None
+    ) -> None:
         self._random = random.Random(seed)
         self._reader = Reader(whole)
-        self._breaker = Breaker(whole, seed)
+        self._breaker = Breaker(whole, seed, postgres)
         self._promises = Promises(self._reader, whole.home)
         self._promises.others |= {job["id"] for job in self._reader.pages("/api/v1/jobs")}
         self.stream = Stream(f"http://127.0.0.1:{whole.port}", seed)
-        possible = {name for name in FAULTS if name != "fill the disk" or can_fill(whole.home)}
-        self.faults = {name: FAULTS[name] for name in FAULTS if name in possible and (not only or name in only)}
+        here = possible(whole.home, postgres)
+        self.faults = {name: FAULTS[name] for name in FAULTS if name in here and (not only or name in only)}
 
     def run(self, faults: int) -> Iterator[Step]:
         """The steps, as they are done."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 from whole_service import WholeService
 
+from chaos.postgres import Postgres
 from ray_app.local.processes import marked
 
 FREEZE_S = (1.0, 6.0)
@@ -26,9 +27,16 @@ Fault = Callable[["Breaker"], str]
 class Breaker:
     """Finds the processes of one service, and ends or freezes them."""
 
-    def __init__(self, whole: WholeService, seed: int) -> None:
+    def __init__(self, whole: WholeService, seed: int, postgres: Postgres | None = None) -> None:
         self.whole = whole
+        self._postgres = postgres
         self.random = random.Random(seed)
+
+    @property
+    def postgres(self) -> Postgres:
+        """The database server, in a campaign that has one."""
+        assert self._postgres is not None
+        return self._postgres
 
     def victim(self, *words: str) -> psutil.Process | None:
         """One of them, as soon as there is one."""
@@ -136,8 +144,18 @@ FAULTS: dict[str, tuple[int, Fault]] = {
     "freeze the replica": (4, lambda b: b.freeze("ray::ServeReplica")),
     "freeze the raylet": (3, lambda b: b.freeze("/raylet/raylet")),
     "fill the disk": (6, fill_disk),
+    "kill PostgreSQL": (8, lambda b: b.postgres.kill()),
+    "PostgreSQL drops all connections": (5, lambda b: b.postgres.drop_connections()),
 }
 """By name: how often, relative to the others, and what is done."""
+
+
+def possible(home: Path, postgres: Postgres | None) -> set[str]:
+    """Names of the faults that can be had here."""
+    without = {"fill the disk"} if not can_fill(home) else set()
+    if postgres is None:
+        without |= {"kill PostgreSQL", "PostgreSQL drops all connections"}
+    return set(FAULTS) - without
 
 
 def can_fill(home: Path) -> bool:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import sqlalchemy as sa
 from whole_service import WholeService
 
 from chaos.stream import may_pass
@@ -80,9 +79,14 @@ class Reader:
 
     def folder_of(self, run_id: str) -> Path:
         """Where a run's model is."""
-        with closing(sqlite3.connect(f"file:{self.whole.home / 'mlflow.db'}?mode=ro", uri=True)) as database:
-            [uri] = database.execute("SELECT artifact_uri FROM runs WHERE run_uuid = ?", (run_id,)).fetchone()
+        [[uri]] = self.registry("SELECT artifact_uri FROM runs WHERE run_uuid = :run", run=run_id)
         return Path(urlsplit(uri).path) / "model"
+
+    def registry(self, query: str, **values: str) -> list[Any]:
+        """Rows of MLflow's database."""
+        engine = sa.create_engine(self.whole.tracking_uri, poolclass=sa.NullPool)
+        with engine.connect() as connection:
+            return list(connection.execute(sa.text(query), values))
 
     def temporary(self) -> list[Path]:
         """Temporary folders of jobs that are not there any more."""

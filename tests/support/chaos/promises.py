@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -141,8 +139,7 @@ class Promises:
             yield f"left over: {self.reader.released()} jobs count as handed to Ray"
         checkpoints = self.home / "checkpoints"
         yield from (f"left over: {path}" for path in checkpoints.glob("*") if path.name in stored)
-        with closing(sqlite3.connect(f"file:{self.home / 'mlflow.db'}?mode=ro", uri=True)) as database:
-            open_runs = database.execute(OPEN_RUNS).fetchall()
+        open_runs = self.reader.registry(OPEN_RUNS)
         yield from (f"left over: run {run_id} of {job_id} is open" for run_id, job_id in open_runs if job_id in stored)
         yield from (f"left over: {path}" for path in self.reader.temporary())
 

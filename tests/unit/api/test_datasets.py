@@ -138,3 +138,13 @@ def test_an_id_that_is_none_is_not_found(api: Any) -> None:
         "/api/v1/train", json={"name": "t", "data": {"source": {"type": "upload", "id": "../x"}, "target": "y"}}
     )
     assert answer.status_code == 422
+
+
+def test_a_form_has_one_field(api: Any) -> None:
+    before, files = kept(api), {"file": ("a.csv", csv())}
+    answer = api.post("/api/v1/datasets", files=files, data={"nmae": "loans"})
+    assert answer.status_code == 400
+    assert "unknown field 'nmae'" in answer.json()["detail"]
+    assert api.post("/api/v1/datasets", files=files, data={f"f{n}": "" for n in range(20)}).status_code == 400
+    assert api.post("/api/v1/datasets", files={"other": ("a.csv", csv())}).status_code == 400
+    assert kept(api) == before

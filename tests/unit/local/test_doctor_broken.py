@@ -8,16 +8,13 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
+from certificates import certificate
 
 from ray_app.jobs.store import JobStore
 from ray_app.local import doctor, doctor_access
@@ -70,22 +67,6 @@ def broken_keys_file(settings: Settings, folder: Path) -> Settings:
     (folder / "keys.yaml").write_text("keys: [{id: 3}]")
     (folder / "keys.yaml").chmod(0o600)
     return settings.model_copy(update={"api_keys_file": folder / "keys.yaml"})
-
-
-def certificate(folder: Path, days: int) -> tuple[Path, Path]:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    start = datetime.now(UTC) - timedelta(days=400)
-    made = (
-        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-        .serial_number(1).not_valid_before(start).not_valid_after(datetime.now(UTC) + timedelta(days=days))
-        .sign(key, hashes.SHA256())
-    )  # fmt: skip
-    plain = serialization.NoEncryption()
-    pem = serialization.Encoding.PEM
-    (folder / "cert.pem").write_bytes(made.public_bytes(pem))
-    (folder / "key.pem").write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain))
-    return folder / "cert.pem", folder / "key.pem"
 
 
 def expired_certificate(settings: Settings, folder: Path) -> Settings:

@@ -224,9 +224,20 @@ def test_an_interrupted_fit_goes_on_after_its_checkpoint(task: str, tmp_path: Pa
         fit(params, data_of(task), checkpoint_folder=tmp_path, observer=Recorder(cancel_after=12))
     observer = Recorder()
     resumed = fit(params, data_of(task), checkpoint_folder=tmp_path, observer=observer)
-    assert observer.seen[0][0] == 12  # eleven rounds were in the checkpoint
+    assert observer.seen[0][0] == 13  # twelve rounds were in the checkpoint
     assert resumed.facts == whole.facts
     np.testing.assert_array_equal(resumed.predictor.predict(frame), whole.predictor.predict(frame))
+
+
+def test_a_fit_that_is_asked_to_stop_leaves_its_trees_for_the_next_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.models.fitting.REPORTS_PER_S", 1e9)
+    with pytest.raises(JobCancelledError):
+        fit({"n_estimators": 30}, checkpoint_folder=tmp_path, observer=Recorder(cancel_after=12))
+    observer = Recorder()
+    assert fit({"n_estimators": 30}, checkpoint_folder=tmp_path, observer=observer).facts["rounds"] == 30
+    assert observer.seen[0][0] == 13, "the twelve rounds were kept, long before a checkpoint was due"
 
 
 @pytest.mark.usefixtures("checkpoint_each_round")

@@ -23,6 +23,7 @@ from training.data.formats.base import (
     text_head,
     unreadable,
 )
+from training.data.formats.nesting import may_be_deep
 from training.data.formats.records import table_of
 from training.errors import DataError
 
@@ -36,10 +37,13 @@ class JsonLinesFormat(TableFormat):
         """The rows of one file.
 
         Arrow's parser is tried first. Python's takes over where it gives up: it names the broken line, and reads what
-        Arrow does not, such as numbers and text in one column.
+        Arrow does not, such as numbers and text in one column. It also reads what might be nested deep, which would end
+        the process in Arrow's.
         """
         text_head(file, field, "JSON lines")
         try:
+            if may_be_deep(_blocks(file)):
+                return table_of(list(_records(file, field)), field)
             table = _read(file, {})
             moments = {name: pa.string() for name, kind in _types(table).items() if pa.types.is_timestamp(kind)}
             if moments:  # Arrow takes a time without a zone for UTC; as text, `canonical` sees whether they are mixed
@@ -77,6 +81,12 @@ class JsonLinesFormat(TableFormat):
                     yield self.read(piece, field, wanted)
         except OSError as error:
             raise unreadable(file, field, "JSON lines", error) from None
+
+
+def _blocks(file: DataFile) -> Iterator[bytes]:
+    with file.open() as stream:
+        while block := bytes(stream.read(BLOCK_BYTES)):
+            yield block
 
 
 def _read(file: DataFile, types: dict[str, Any]) -> Any:

@@ -1,0 +1,69 @@
+"""The network to a node is cut under a job: another node does it, and the ghost of the first changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import ray
+from cut_node import Cable, CutNode, cable
+from dispatcher_cluster import Service, cluster_environment, running_service
+from ray.cluster_utils import Cluster
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+
+
+@pytest.fixture
+def line() -> Iterator[Cable]:
+    with cable() as laid:
+        yield laid
+
+
+@pytest.fixture
+def cluster(line: Cable, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """A head without CPUs, which gives a silent node up after some seconds."""
+    for name, value in {"period_ms": 500, "timeout_ms": 500, "failure_threshold": 4, "initial_delay_ms": 0}.items():
+        monkeypatch.setenv(f"RAY_health_check_{name}", str(value))
+    with cluster_environment() as folder:
+        head = {"num_cpus": 0, "include_dashboard": False, "temp_dir": folder, "node_ip_address": line.head_ip}
+        made = Cluster(initialize_head=True, head_node_args=head)
+        try:
+            ray.init(address=made.address, namespace="tests", log_to_driver=False)
+            yield made
+        finally:
+            ray.shutdown()
+            made.shutdown()
+
+
+@pytest.fixture
+def node(line: Cable, cluster: Cluster) -> Iterator[CutNode]:
+    made = CutNode(line, cluster.address, num_cpus=1)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def service(node: CutNode, tmp_path: Path) -> Iterator[Service]:
+    with running_service(tmp_path) as running:
+        yield running
+
+
+def test_a_job_behind_a_cut_goes_on_elsewhere_and_its_ghost_is_fenced_out(
+    cluster: Cluster, node: CutNode, service: Service
+) -> None:
+    job = service.submit("once mark begun", "once hold mended", "once mark ghost", max_retries=0)
+    ghost = service.marked("begun")
+    node.cut()
+    cluster.add_node(num_cpus=1, node_ip_address=cluster.head_node.node_ip_address)
+    done = service.final(job)
+    assert (done.status, done.attempt) == ("SUCCEEDED", 2)
+    assert "the node that did the job went away" in service.log(job)
+
+    node.mend()
+    service.mark("mended")
+    service.ends(ghost)
+    assert service.do(service.jobs.get(job.id)) == done
+    assert service.statuses(job) == ["PENDING", "RUNNING", "PENDING", "RUNNING", "SUCCEEDED"]
+    after = service.final(service.submit())
+    assert after.status == "SUCCEEDED"
