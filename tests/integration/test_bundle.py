@@ -56,7 +56,7 @@ def unpacked(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_bundle_holds_all_that_its_user_needs(bundle: Path, unpacked: Path) -> None:
     names = set(zipfile.ZipFile(bundle).namelist())
     assert {"bundle.json", "golden.json", "profile.json", "card.html", "card.json", "requirements.txt", "verify.py",
-            "model/MLmodel"} <= names  # fmt: skip
+            "model/MLmodel", "model.onnx", "verify_onnx.py"} <= names  # fmt: skip
     manifest = check_folder(unpacked)
     assert (manifest["name"], manifest["version"], manifest["classes"]) == ("german", "1", ["good", "bad"])
     assert (manifest["threshold"], manifest["outputs"]) == (0.5, ["good", "bad"])
@@ -70,6 +70,17 @@ def test_a_bundle_holds_all_that_its_user_needs(bundle: Path, unpacked: Path) ->
 def test_the_golden_rows_give_the_golden_scores(unpacked: Path) -> None:
     difference, tolerance = golden_difference(unpacked)
     assert difference <= tolerance
+
+
+def test_its_onnx_gives_the_golden_scores_and_says_how_nearly(unpacked: Path) -> None:
+    found = json.loads((unpacked / "bundle.json").read_text())["onnx"]
+    assert (found["file"], found["reason"]) == ("model.onnx", None)
+    assert 0 <= max(found["largest_difference"].values()) <= found["tolerance"] == 1e-5
+    told = subprocess.run(
+        [sys.executable, unpacked / "verify_onnx.py", unpacked], capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    assert f"{found['largest_difference']['edge_rows']:.3g} on edge rows" in told.stdout
 
 
 def test_a_change_of_any_one_byte_is_refused(bundle: Path, tmp_path: Path) -> None:

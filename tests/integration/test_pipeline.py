@@ -142,6 +142,20 @@ def test_evaluate_measures_a_version_on_other_rows(workplace: Workplace) -> None
     assert report.rows == trained.data.rows
     assert report.metrics["roc_auc"].value > trained.metrics["roc_auc"].value  # it has seen most of these rows
     assert {row.value for row in report.slices} >= {"own", "rent"}
+    fitted_on = trained.data.train_rows + trained.data.validation_rows
+    [warning] = [text for text in report.warnings if "was fitted on" in text]
+    assert warning.startswith(f"{fitted_on} of {report.rows:,} rows are among those that version 1 was fitted on")
+
+
+def test_rows_without_the_target_are_refused_by_its_name(workplace: Workplace) -> None:
+    run(spec_of("german-blind"), workplace, SilentObserver(), job_id="job_blind")
+    rows = json.loads(
+        pd.read_csv(EXAMPLES / "german_credit.csv").drop(columns="creditability").to_json(orient="records")
+    )
+    data = {"source": {"type": "inline", "rows": rows}}
+    spec = parse_spec(EvaluateSpec, {"model": {"name": "german-blind"}, "data": data})
+    with pytest.raises(SpecError, match="no column 'creditability', the target of the model"):
+        evaluate_model(spec, workplace, SilentObserver())
 
 
 @pytest.mark.parametrize("strategy", ["stratified", "time"])

@@ -6,18 +6,23 @@ import json
 import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
 import numpy as np
 import pytest
+from board_queries import board, metric_names, queries
 from whole_service import WholeService
+
+from ray_app.jobs.store import JobStore
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
 
 MODEL = "shop"
 START = datetime.now(UTC).replace(microsecond=0) - timedelta(days=60)
+IN_CLUSTERS_THAT_GROW = {"ray_cluster_pending_nodes"}
 NDJSON = {"Content-Type": "application/x-ndjson"}
 
 
@@ -123,6 +128,53 @@ def test_an_alarm_leads_to_a_version_and_to_a_pool(whole: WholeService, trained:
             whole.finished(job["id"])
     assert confirmation["observed_loss"] > confirmation["expected_loss"]
     assert whole.http.get(f"/api/v1/active-learning/pools/{pool}").json()["spec"]["tags"]["alarm"] == alarm
+
+
+def test_what_falls_due_while_the_dispatcher_is_dead_is_trained_once(whole: WholeService, trained: str) -> None:
+    policy = {"training_window": "expanding", "min_labelled_rows": 400}
+    watch = Watch(whole, "yearly", policy=policy, schedule={"retrain": "0 0 1 1 *"})
+    rows = watch.batch(visits(600, 3))
+    known = [{"id": row["id"], "actual": row.pop("y")} for row in rows]
+    assert watch.post("predictions", rows).status_code == watch.post("outcomes", known).status_code == 200
+    # the year goes by in the store alone: the dispatcher that lives has read when it is due, and learns nothing of it
+    with closing(JobStore(f"sqlite:///{whole.home}/jobs.db")) as store:
+        store.monitors.reschedule("yearly", "next_retrain_at", datetime.now(UTC) - timedelta(minutes=1))
+
+    def jobs(kind: str) -> list[dict[str, Any]]:
+        page = whole.http.get("/api/v1/jobs", params={"tag": "monitor=yearly", "kind": kind}).raise_for_status().json()
+        return list(page["items"])
+
+    whole.kill("ray::DispatcherActor")
+    train = whole.finished(watch.until(lambda: jobs("train"))[0]["id"])
+    assert train["status"] == "SUCCEEDED", train["error"]
+    assert train["result"]["gate"]["champion"] is not None
+    reference = train["result"]["model"]
+    version = whole.http.get(f"/api/v1/models/{MODEL}/versions/{reference['version']}").json()
+    assert version["lineage"]["monitor"] == "yearly"
+
+    whole.kill("ray::DispatcherActor")
+    [action] = whole.http.get(f"{watch.path}/alarms").raise_for_status().json()["actions"]
+    assert (action["reason"], action["train_job_id"]) == ("schedule", train["id"])
+    assert [len(jobs(kind)) for kind in ("monitor", "train")] == [1, 1]
+    due = datetime.fromisoformat(whole.http.get(watch.path).json()["next_retrain_at"])
+    assert (due.year, due.month, due.day) == (datetime.now(UTC).year + 1, 1, 1)
+
+
+def test_the_running_service_exports_what_the_board_asks_for(whole: WholeService, trained: str) -> None:
+    watch = Watch(whole, "scraped")
+    rows = [{name: row[name] for name in row if name != "y"} for row in watch.batch(visits(500, 4))]
+    assert watch.post("predictions", rows).status_code == 200
+    watch.report()
+    asked = {name for query in queries(board()) for name in metric_names(query)} - IN_CLUSTERS_THAT_GROW
+
+    def missing() -> set[str]:
+        text = whole.http.get("/metrics").raise_for_status().text
+        for address in whole.ray_metrics():
+            text += httpx.get(f"http://{address}/metrics", trust_env=False).raise_for_status().text
+        return asked - {line.partition("{")[0].partition(" ")[0] for line in text.splitlines()}
+
+    # Ray's processes report their figures every few seconds
+    watch.until(lambda: not missing())
 
 
 def test_a_flood_is_refused_and_nothing_that_was_accepted_is_lost(whole: WholeService, trained: str) -> None:

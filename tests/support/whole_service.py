@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -15,6 +16,9 @@ from typing import Any
 
 import httpx
 import psutil
+
+from ray_app.local.state import RunFolder
+from ray_app.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -96,6 +100,22 @@ class WholeService:
             except (psutil.NoSuchProcess, psutil.AccessDenied) as error:
                 print(f"{title}: {error}")
         return mine
+
+    def kill(self, title: str) -> None:
+        """Ends the processes with that title by SIGKILL, and waits until the service is ready without them."""
+        victims = self.processes(title)
+        assert victims, title
+        for victim in victims:
+            victim.kill()
+        psutil.wait_procs(victims, timeout=30)
+        while self.http.get("/readyz").status_code != 200:
+            pass
+
+    def ray_metrics(self) -> list[str]:
+        """Where Ray's own metrics are scraped, as the cluster tells Prometheus."""
+        folder = RunFolder(Settings(home=self.home)).ray_folder / "session_latest"
+        told = json.loads((folder / "prom_metrics_service_discovery.json").read_text(encoding="utf-8"))
+        return [address for entry in told for address in entry["targets"]]
 
 
 def free_port() -> int:

@@ -14,7 +14,7 @@ from training.data.roles import require_columns
 from training.data.schema import check_weights
 from training.data.table import Rows, TableSchema
 from training.data.target import encode_target
-from training.errors import DataError
+from training.errors import DataError, SpecError, nearest
 from training.spec import DataSpec
 
 
@@ -54,7 +54,7 @@ def evaluation_rows(
         SpecError: no such target or weight column.
         DataError: no row with a target, unknown labels, weights that are none.
     """
-    require_columns(frame, [target], "data.source")
+    _require_target(frame, target, "data.source")
     if frame[target].isna().to_numpy().all():
         raise no_target_at_all(target)
     rows, missing = labelled_piece(frame, target=target, task=task, classes=classes, weight_column=weight_column)
@@ -73,7 +73,7 @@ def labelled_piece(
         DataError: unknown labels, weights that are none.
     """
     field = "data.source"
-    require_columns(frame, [target], field)
+    _require_target(frame, target, field)
     require_columns(frame, [weight_column] if weight_column else [], field)
     missing = frame[target].isna().to_numpy()
     if missing.any():
@@ -83,6 +83,12 @@ def labelled_piece(
     encoded = encode_target(frame[target], task, classes, field=field)
     weight = None if weight_column is None else check_weights(frame[weight_column], field, part=True)
     return Rows(frame, encoded, weight), int(missing.sum())
+
+
+def _require_target(frame: pd.DataFrame, target: str, field: str) -> None:
+    if target not in frame.columns:
+        message = f"no column {target!r}, the target of the model{nearest(target, frame.columns)}"
+        raise SpecError.at(field, target, message, hint="Give the rows that are to be measured their true values.")
 
 
 def evaluation_warnings(

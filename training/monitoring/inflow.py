@@ -31,6 +31,8 @@ OUTCOME_FIELDS = (pa.field(ID, pa.string()), pa.field(TIME, pa.timestamp("us")),
 CLOCK_SKEW = timedelta(minutes=5)
 """How far the clock of a caller may be ahead of ours."""
 MAX_ID_CHARS = 200
+SUM_TOLERANCE = 0.01
+"""Of the probabilities of a row, which a caller may have rounded."""
 RESERVED = (ID, TIME, VERSION, "scores", "score", "features")
 
 
@@ -134,6 +136,7 @@ class Receiver:
         given = inside or {name: name for name in rows.columns if name not in RESERVED and name[:7] != "scores."}
         wanted = [feature.name for feature in self.schema.features]
         others = [name for name in given if name not in wanted]
+        beside = [name for name in rows.columns if inside and "." not in name and name not in RESERVED]
         missing = [name for name in wanted if name not in given]
         if missing:
             hint = "Send each feature of the model by its name; null where the value is missing."
@@ -146,7 +149,7 @@ class Receiver:
             column, wrong = stored_column(values, feature.kind, feature.name)
             columns[FEATURE + feature.name] = column
             marks[wrong] += f"{feature.name}\n"
-        return columns, pa.array([mark or None for mark in marks], type=pa.string()), tuple(others)
+        return columns, pa.array([mark or None for mark in marks], type=pa.string()), (*others, *beside)
 
     def _scores(self, rows: RawRows) -> dict[str, Any]:
         names = self.schema.score_columns
@@ -168,7 +171,19 @@ class Receiver:
                 if len(outside):
                     index = int(outside[0])
                     raise _row_error(index, "scores", float(column[index]), "a probability lies within 0 and 1")
+            self._check_sums(rows)
         return {name: pa.array(column) for name, column in zip(names, columns, strict=True)}
+
+    def _check_sums(self, rows: RawRows) -> None:
+        """Where a row has the probability of every class."""
+        given = [rows.get(f"scores.{name}") for name in self.schema.classes]
+        if any(values is None for values in given):
+            return
+        sums = np.sum([_finite_numbers(values, "scores") for values in given if values is not None], axis=0)
+        apart = np.flatnonzero(np.abs(sums - 1.0) > SUM_TOLERANCE)
+        if len(apart):
+            index = int(apart[0])
+            raise _row_error(index, "scores", float(sums[index]), "the probabilities of the classes must sum to one")
 
     def _actual(self, rows: RawRows) -> Any:
         values = _required(rows, ACTUAL, "the true label or value")

@@ -25,6 +25,8 @@ MIN_AUC = 0.53
 """Below it a window that can be told from the reference is not worth an alarm."""
 VARIANCE_KEPT = 0.65
 """By the components of the PCA; as NannyML does."""
+MIN_VARIANCE = 1e-9
+"""Share of the variance below which a component is rounding."""
 MIN_CHANCE = 1e-3
 """A smaller chance of belonging to the window says no more than this."""
 MIN_EXCESS = 0.02
@@ -54,12 +56,20 @@ class MultivariateReference:
         return TableEncoder.fit(self.rows.frame(), self._features, style="linear", max_categories=20)
 
     @cached_property
-    def _pca(self) -> tuple[PCA, FloatArray]:
-        """Fitted on one half of the reference; the errors of the other half are what errors are compared with."""
+    def _pca(self) -> tuple[PCA, FloatArray] | None:
+        """Fitted on one half of the reference; the errors of the other half are what errors are compared with.
+
+        None where all columns vary as one: whatever is left out by the components would be rounding.
+        """
         matrix = np.asarray(self._linear.transform(self.rows.frame()), dtype=np.float64)
         half = np.random.default_rng(2).permutation(len(matrix)) % 2 == 0
-        share = VARIANCE_KEPT if matrix.shape[1] > 1 else 1
-        pca = PCA(n_components=share, random_state=0).fit(matrix[half])
+        spread = PCA(random_state=0).fit(matrix[half]).explained_variance_ratio_
+        rank = int((spread > MIN_VARIANCE).sum())
+        if rank < 2:
+            return None
+        # one component is always left out, for an error that is nothing cannot grow
+        kept = min(int(np.searchsorted(spread.cumsum(), VARIANCE_KEPT, side="right")) + 1, rank - 1)
+        pca = PCA(n_components=kept, random_state=0).fit(matrix[half])
         return pca, _errors(pca, matrix[~half])
 
     def density_ratio(self, rows: Rows) -> FloatArray:
@@ -82,11 +92,14 @@ class MultivariateReference:
         return np.asarray((1 - of_window) / of_window, dtype=np.float64)
 
     def compare(self, rows: Rows, alpha: float) -> list[MultivariateRow]:
-        """Both methods on a window, each at half of `alpha`; none where there are no features to compare."""
+        """The methods that apply to a window, each at half of `alpha`; none where there are no features to compare."""
         if not self._features or len(self.rows) < 50:
             return []
         frame = rows.frame()
-        return [self._domain(frame, alpha / 2), self._reconstruction(frame, alpha / 2)]
+        found = [self._domain(frame, alpha / 2)]
+        if self._pca is not None:
+            found.append(self._reconstruction(frame, *self._pca, alpha / 2))
+        return found
 
     def _domain(self, frame: pd.DataFrame, alpha: float) -> MultivariateRow:
         """Whether a classifier tells the window from the reference: its ROC AUC on the half that it has not seen.
@@ -109,9 +122,8 @@ class MultivariateReference:
         return MultivariateRow(method="domain_classifier", value=area, reference=0.5, threshold=threshold,
                                p_value=float(norm.sf((area - 0.5) / sd)), drifted=area > threshold)  # fmt: skip
 
-    def _reconstruction(self, frame: pd.DataFrame, alpha: float) -> MultivariateRow:
+    def _reconstruction(self, frame: pd.DataFrame, pca: PCA, before: FloatArray, alpha: float) -> MultivariateRow:
         """Whether rows lie further from the reference's main components than the reference's own rows do."""
-        pca, before = self._pca
         after = _errors(pca, np.asarray(self._linear.transform(frame), dtype=np.float64))
         sd = float(np.sqrt(before.var() / len(before) + after.var() / len(after))) or 1e-12
         reference, value = float(before.mean()), float(after.mean())

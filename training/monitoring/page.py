@@ -11,6 +11,10 @@ from training.monitoring.svg import Line, plot
 MAX_FEATURES = 12
 """Features that are plotted, those that have moved furthest."""
 INTERVAL_NOTE = "The area holds the realised value of a window with a chance of 95 %, if the estimate is right."
+DRIFT_NOTE = (
+    "A window alarms, and is marked, where the effect lies beyond its threshold and chance does not explain it either: "
+    "the q-value, over all columns of the window, has to be small too."
+)
 MAX_ALARMS = 100
 CSP = "default-src 'none'; style-src 'unsafe-inline'"
 """What a browser may load for the page: nothing but its own style."""
@@ -66,7 +70,7 @@ def _sections(report: MonitorReport) -> Iterator[str]:
         yield _performance(labels, windows, primary)
     yield from _calibration(labels, windows)
     yield from _quality(windows)
-    yield "<h2>Drift of the features</h2>"
+    yield f"<h2>Drift of the features</h2><p>{DRIFT_NOTE}</p>"
     yield from _drift(labels, windows)
     yield "<h2>Drift of the prediction</h2>"
     yield from _rows(labels, windows, "prediction")
@@ -196,6 +200,8 @@ def _rows(labels: Sequence[str], windows: Sequence[WindowReport], part: str) -> 
 def _multivariate(labels: Sequence[str], windows: Sequence[WindowReport]) -> Iterator[str]:
     for method in ("domain_classifier", "pca_reconstruction"):
         rows = [next((row for row in window.multivariate if row.method == method), None) for window in windows]
+        if not any(rows):
+            continue
         lines = [
             Line(method.replace("_", " "), [row.value if row else None for row in rows], "one"),
             Line("threshold", [row.threshold if row else None for row in rows], "bound"),

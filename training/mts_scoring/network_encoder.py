@@ -190,16 +190,19 @@ class NetworkEncoder:
         missing = np.array(cardinalities, dtype=np.float32) - 1.0
         return np.where(np.isnan(chosen), missing, chosen).astype(np.int64)
 
-    def save(self, path: Path) -> None:
-        """Writes the state as JSON."""
+    def state(self) -> dict[str, Any]:
+        """All that was learnt, as JSON types."""
         columns = [
             {"missing": column.has_missing, "scale": None if column.scale is None else vars(column.scale)}
             for column in self._columns
         ]
-        state = {
+        return {
             "scaling": self.scaling, "table": self._table.state(), "columns": columns, "shares": self.category_shares,
         }  # fmt: skip
-        path.write_text(json.dumps(state, ensure_ascii=False, allow_nan=False), encoding="utf-8")
+
+    def save(self, path: Path) -> None:
+        """Writes the state as JSON."""
+        path.write_text(json.dumps(self.state(), ensure_ascii=False, allow_nan=False), encoding="utf-8")
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from training import evaluation
 from training.data import size_bytes
 from training.errors import SpecError
@@ -9,6 +11,7 @@ from training.events import Observer, logging_to
 from training.mts_scoring.model import ScoringModel
 from training.pipeline.measured_rows import STREAMED_BYTES, Measured, read_whole, stream
 from training.pipeline.workplace import Stopwatch, Workplace
+from training.registry import Registry, VersionInfo
 from training.result import EvaluationResult, Interval, SliceRow, VersionReference
 from training.spec import EvaluateSpec
 
@@ -48,9 +51,19 @@ def evaluate_model(spec: EvaluateSpec, workplace: Workplace, observer: Observer)
         metrics=metrics,
         slices=slices,
         threshold=threshold,
-        warnings=list(found.warnings),
+        warnings=[*found.warnings, *_fitted_on(found, workplace.registry, info)],
         timings=watch.timings,
     )
+
+
+def _fitted_on(found: Measured, registry: Registry, info: VersionInfo) -> list[str]:
+    """Says so where a version is measured on rows that it has learnt from."""
+    seen = registry.seen_rows(info)
+    again = 0 if seen is None else int(np.isin(found.hashes, seen).sum())
+    if not again:
+        return []
+    told = f"{again:,} of {len(found):,} rows are among those that version {info.version} was fitted on"
+    return [f"{told}: its metrics are better on these than on new rows"]
 
 
 def _threshold(spec: EvaluateSpec, model: ScoringModel) -> float | None:

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from training.data import DataAccess, batches, evaluation_rows, labelled_piece, load, unified_frame
+from training.data import DataAccess, batches, evaluation_rows, labelled_piece, load, row_hashes, unified_frame
 from training.data.rows import evaluation_warnings, no_target_at_all
 from training.distributed.in_parallel import in_parallel
 from training.errors import DataError
@@ -34,13 +34,14 @@ class Measured:
     """Rows that have a target: what was predicted, what is true, and the columns by which they are to be cut.
 
     `scores`: [n, classes], [n] of the positive class of a streamed binary evaluation, or [n] values. `target`: [n].
-    `weight`: [n] or None. `frame`: [n, slice columns].
+    `weight`: [n] or None. `frame`: [n, slice columns]. `hashes`: [n], see NewVersion.row_hashes.
     """
 
     target: npt.NDArray[Any]
     scores: Floats
     weight: Floats | None
     frame: pd.DataFrame
+    hashes: npt.NDArray[np.uint64]
     warnings: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -70,6 +71,7 @@ class Gathered:
     scores: list[Floats] = field(default_factory=list)
     weights: list[Floats] = field(default_factory=list)
     slices: list[Any] = field(default_factory=list)
+    hashes: list[npt.NDArray[np.uint64]] = field(default_factory=list)
     rows: int = 0
     unlabelled: int = 0
 
@@ -86,7 +88,12 @@ def read_whole(spec: EvaluateSpec, model: ScoringModel, access: DataAccess) -> C
         weight_column=model.extras.get("weight_column"),
     )  # fmt: skip
     check_slices(spec.slices, list(dataset.frame.columns), field="slices")
-    return lambda: Measured(rows.target, scored(model, rows.frame), rows.weight, rows.frame, warnings)
+
+    def score() -> Measured:
+        scores = scored(model, rows.frame)
+        return Measured(rows.target, scores, rows.weight, rows.frame, _hashes(model, rows.frame), warnings)
+
+    return score
 
 
 def stream(
@@ -130,6 +137,7 @@ def score_piece(wanted: Wanted, table: Any) -> Gathered:
     if len(rows):
         scores = scored(model, rows.frame)
         found.scores.append(np.ascontiguousarray(scores[:, 1]) if model.task == "binary" else scores)
+        found.hashes.append(_hashes(model, rows.frame))
         narrow = model.task != "regression"
         found.targets.append(rows.target.astype(np.int16) if narrow else rows.target)
         found.weights.extend([] if rows.weight is None else [rows.weight])
@@ -137,6 +145,10 @@ def score_piece(wanted: Wanted, table: Any) -> Gathered:
             labelled = table.column(model.target).is_valid()
             found.slices.append(table.select(list(wanted.slices)).filter(labelled))
     return found
+
+
+def _hashes(model: ScoringModel, frame: pd.DataFrame) -> npt.NDArray[np.uint64]:
+    return row_hashes(frame, [*(feature.name for feature in model.features), model.target])
 
 
 def scored(model: ScoringModel, frame: pd.DataFrame) -> Floats:
@@ -157,6 +169,7 @@ def _gather(gathered: Gathered, piece: Gathered) -> None:
     gathered.scores += piece.scores
     gathered.weights += piece.weights
     gathered.slices += piece.slices
+    gathered.hashes += piece.hashes
     gathered.rows += piece.rows
     gathered.unlabelled += piece.unlabelled
 
@@ -172,7 +185,7 @@ def _together(gathered: Gathered, model: ScoringModel, wanted: Wanted) -> Measur
         raise DataError.at("data.source", 0, f"all weights in {name!r} are zero", hint="Give rows a weight above zero.")
     warnings = evaluation_warnings(target, gathered.unlabelled, model.target, model.classes)
     frame = unified_frame(gathered.slices) if wanted.slices else pd.DataFrame(index=pd.RangeIndex(len(target)))
-    return Measured(target, _joined(gathered.scores), weight, frame, warnings)
+    return Measured(target, _joined(gathered.scores), weight, frame, _joined(gathered.hashes), warnings)
 
 
 def _joined(parts: list[npt.NDArray[Any]]) -> npt.NDArray[Any]:

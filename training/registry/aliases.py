@@ -93,6 +93,14 @@ def rollback(client: MlflowClient, name: str, act: Act) -> None:
         raise
 
 
+RELEASED = {
+    CHAMPION: "promote another version first",
+    PREVIOUS: "promote another version first: the one that is replaced becomes the previous one",
+    CHALLENGER: "it is the challenger until it is promoted, or until the gate keeps a later version",
+}
+"""How an alias leaves a version."""
+
+
 def challenge(client: MlflowClient, name: str, version: str) -> None:
     """Notes a version that was not promoted as the challenger, unless it became the champion meanwhile."""
 
@@ -150,7 +158,7 @@ def _check_unused(held: HeldModel, name: str, version: str, done: str) -> None:
     if pointing:
         raise ConflictError(
             f"version {version} of {name} is the {' and the '.join(pointing)}: it cannot be {done}",
-            hint="promote another version first",
+            hint="; ".join(dict.fromkeys(RELEASED.get(alias, "point the alias elsewhere") for alias in pointing)),
         )
 
 

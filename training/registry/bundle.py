@@ -11,14 +11,17 @@ from typing import Any
 
 from mlflow.artifacts import download_artifacts
 
-from training import bundle_file
+from training import bundle_file, onnx_check
 from training.evaluation.report import Report, render_page
 from training.registry.errors import translated
 from training.registry.files import FEATURE_STORE, GOLDEN, REPORT_JSON
+from training.registry.golden import Golden
 from training.registry.model import VersionInfo
+from training.registry.onnx_form import OnnxForm, onnx_form
+from training.registry.packaging import MODEL_PATH
 from training.registry.versions import read_file
 
-MODEL = "model"
+MODEL, ONNX_FILE = "model", "model.onnx"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 """The time of every member: the same version gives the same archive, byte by byte."""
 
@@ -27,8 +30,9 @@ def write_bundle(info: VersionInfo, folder: Path) -> tuple[Path, str]:
     """Writes the bundle of a version into a folder.
 
     It holds the MLflow model (`model/`), golden rows with expected scores, the reference profile, the report as card,
-    the requirements, `verify.py`, the online schema where features came from a feature store, and the manifest
-    `bundle.json` with the schema of input and output, threshold, classes, calibration and the SHA-256 of every file.
+    the requirements, `verify.py`, the online schema where features came from a feature store, `model.onnx` where that
+    gives the golden scores too, and the manifest `bundle.json` with the schema of input and output, threshold, classes,
+    calibration, what came of ONNX, and the SHA-256 of every file.
 
     Returns:
         The archive, and the SHA-256 of all its bytes but the trailer, see `bundle_file`.
@@ -51,7 +55,11 @@ def write_bundle(info: VersionInfo, folder: Path) -> tuple[Path, str]:
     (inside / "card.html").write_text(render_page(report), encoding="utf-8")
     shutil.copyfile(inside / MODEL / "requirements.txt", inside / "requirements.txt")
     shutil.copyfile(bundle_file.__file__, inside / "verify.py")
-    manifest = _manifest(info, report, inside)
+    shutil.copyfile(onnx_check.__file__, inside / "verify_onnx.py")
+    form = onnx_form(inside / MODEL / MODEL_PATH, Golden.model_validate_json(golden))
+    if form.content is not None:
+        (inside / ONNX_FILE).write_bytes(form.content)
+    manifest = {**_manifest(info, report, inside), "onnx": _described(form)}
     text = json.dumps(manifest, indent=2, ensure_ascii=False, sort_keys=True)
     (inside / bundle_file.MANIFEST).write_text(text, encoding="utf-8")
     path = folder / f"{info.name}-{info.version}.zip"
@@ -90,6 +98,15 @@ def _manifest(info: VersionInfo, report: Report, inside: Path) -> dict[str, Any]
             if path.is_file()
         },
     }  # fmt: skip
+
+
+def _described(form: OnnxForm) -> dict[str, Any]:
+    return {
+        "file": None if form.content is None else ONNX_FILE,
+        "reason": form.reason,
+        "largest_difference": None if form.golden is None else {"golden_rows": form.golden, "edge_rows": form.edge},
+        "tolerance": onnx_check.TOLERANCE,
+    }
 
 
 def _pack(inside: Path, path: Path) -> None:

@@ -27,7 +27,8 @@ def parse_spec(kind: type[S], raw: Any) -> S:
     except ValidationError as error:
         problems = spec_problems(kind, raw, error)
         count = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise SpecError(f"{problems[0].field}: {problems[0].message}{count}", problems=problems) from None
+        where = f"{problems[0].field}: " if problems[0].field else ""
+        raise SpecError(f"{where}{problems[0].message}{count}", problems=problems) from None
 
 
 def spec_problems(kind: type[BaseModel], raw: Any, error: ValidationError) -> list[Problem]:

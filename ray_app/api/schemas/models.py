@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from training.spec import SpecModel
 
@@ -14,16 +14,17 @@ Reason = Annotated[str, Field(max_length=1000)]
 class PromoteRequest(SpecModel):
     """Makes a version the champion."""
 
-    reason: Reason = ""
-    """For the record."""
     force: bool = False
     """Past the gate; needs the role approver and a reason."""
+    reason: Annotated[Reason, Field(validate_default=True)] = ""
+    """For the record."""
 
-    @model_validator(mode="after")
-    def _forced_with_reason(self) -> Self:
-        if self.force and not self.reason.strip():
+    @field_validator("reason")
+    @classmethod
+    def _forced_with_reason(cls, reason: str, info: ValidationInfo) -> str:
+        if info.data.get("force") and not reason.strip():
             raise ValueError("force needs a reason")
-        return self
+        return reason
 
 
 class RollbackRequest(SpecModel):

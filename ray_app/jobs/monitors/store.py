@@ -212,14 +212,23 @@ class MonitorStore:
     def note_action(
         self, name: str, action: str, state: ActionState, reason: str, *, alarm_id: str | None, job_id: str | None
     ) -> MonitorAction:
-        """Keeps what was decided."""
+        """Keeps what was decided; what a job does is kept once, so that it may be told again after a crash."""
         now = self._clock()
         row = {
             "id": self._ids.new(now).replace("job_", "action_"), "monitor": name, "action": action, "state": state,
             "reason": reason[:MAX_TEXT_CHARS], "alarm_id": alarm_id, "created_at": now, "job_id": job_id,
         }  # fmt: skip
-        self._database.write(lambda connection: connection.execute(insert(monitor_actions).values(row)))
-        return MonitorAction.model_validate(row)
+
+        def work(connection: Connection) -> MonitorAction:
+            same = (monitor_actions.c.job_id == job_id) & (monitor_actions.c.action == action)
+            known = (
+                None if job_id is None else connection.execute(select(monitor_actions).where(same)).mappings().first()
+            )
+            if known is None:
+                connection.execute(insert(monitor_actions).values(row))
+            return MonitorAction.model_validate(row if known is None else dict(known))
+
+        return self._database.write(work)
 
     def note_training(self, job_id: str, train_job_id: str) -> None:
         """Keeps which training came of the action that a job did."""

@@ -87,10 +87,11 @@ def test_what_fell_due_while_nobody_ran_is_started_once(world: World) -> None:
     assert sorted(job.spec["do"] for job in world.jobs()) == ["check", "retrain"]
 
 
-def test_a_crash_between_the_job_and_the_note_of_it_starts_no_second_job(
-    world: World, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("kind", "actions"), [("report", 0), ("retrain", 1)])
+def test_a_crash_between_the_job_and_the_note_of_it_starts_nothing_twice(
+    world: World, monkeypatch: pytest.MonkeyPatch, kind: str, actions: int
 ) -> None:
-    world.desk.put(spec(schedule={"report": "5 * * * *"}), replace=False)
+    world.desk.put(spec(schedule={kind: "5 * * * *"}), replace=False)
     world.now += timedelta(minutes=5)
 
     def dies(*_: Any) -> None:
@@ -102,6 +103,7 @@ def test_a_crash_between_the_job_and_the_note_of_it_starts_no_second_job(
             world.desk.step()
     assert len(world.new_desk().step()) == 1
     assert len(world.jobs()) == 1
+    assert len(world.desk.alarms("loans", 50, None).actions) == actions
 
 
 def test_a_check_that_ended_while_nobody_listened_is_settled_and_once(world: World) -> None:

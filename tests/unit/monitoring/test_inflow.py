@@ -160,3 +160,19 @@ def test_multiclass_scores_come_by_class() -> None:
     assert [table[name].to_pylist() for name in schema.score_columns] == [[0.2], [0.3], [0.5]]
     with pytest.raises(DataError, match=r"scores.b"):
         receiver(schema).predictions(lines(row(scores={"a": 0.2, "c": 0.5})), NDJSON)
+
+
+def test_probabilities_of_all_classes_sum_to_one() -> None:
+    no, yes = BINARY.classes
+    kept = receiver().predictions(lines(row(0, scores={no: 0.7, yes: 0.304})), NDJSON)
+    assert kept.table["score.0"].to_pylist() == [0.304]
+    with pytest.raises(DataError, match="must sum to one") as found:
+        receiver().predictions(
+            lines(*(row(index, scores={no: 0.7, yes: 0.3 - 0.2 * index}) for index in (0, 1))), NDJSON
+        )
+    assert found.value.problems[0].field == "rows[1].scores"
+
+
+def test_a_field_that_is_not_read_is_told() -> None:
+    batch = receiver().predictions(lines(row(0, feetures={"income": 1})), NDJSON)
+    assert batch.ignored == ("feetures",)

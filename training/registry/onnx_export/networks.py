@@ -1,0 +1,131 @@
+"""Neural networks of PyTorch as graphs."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+import torch
+
+from training.mts_scoring.network_base import Inputs
+from training.mts_scoring.torch_predictor import average
+from training.registry.onnx_export.graph import DOUBLE, FLOAT, INT64, OPSET, Graph, interpolated
+from training.registry.onnx_export.inputs import encoded_columns
+
+TRACED_ROWS = 3
+"""Of the example that a network is traced with; not 1, which tracing takes for a dimension to be broadcast."""
+
+
+def networked(graph: Graph, predictor: Any, raw: Mapping[str, str]) -> str:
+    """Scores of networks of one plan, [n, classes] or [n, 1] double.
+
+    Raises:
+        NotExpressibleError: a category is the empty text.
+    """
+    inputs = _inputs(graph, predictor.encoder.state(), raw)
+    is_regression = predictor.num_classes == 0
+    parts = []
+    for network in predictor.networks:
+        model = _traced(network, predictor.encoder, is_regression=is_regression)
+        used = [inputs[value.name] for value in model.graph.input]
+        parts.append(graph.cast(graph.embedded(model, used), DOUBLE))
+    total = parts[0] if len(parts) == 1 else graph.node("Sum", *parts)
+    mean = graph.node("Div", total, graph.constant(len(parts)))
+    if predictor.target is None:
+        sums = graph.node("ReduceSum", mean, graph.constant([1], np.int64), keepdims=1)
+        return graph.node("Div", mean, sums)
+    scale = predictor.target
+    values = graph.node("Add", graph.node("Mul", mean, graph.constant(scale.deviation)), graph.constant(scale.mean))
+    return graph.node("Clip", values, graph.constant(scale.low), graph.constant(scale.high))
+
+
+def _inputs(graph: Graph, state: Mapping[str, Any], raw: Mapping[str, str]) -> dict[str, str]:
+    """`numbers`, `flags` and `categories` of NetworkInputs."""
+    blocks = state["table"]["columns"]
+    codes = [place for place, column in enumerate(_is_category(blocks)) if column]
+    columns = encoded_columns(graph, state["table"], raw)
+    categories = [
+        _code(graph, columns[place], len(shares)) for place, shares in zip(codes, state["shares"], strict=True)
+    ]
+    numbers, flags = [], []
+    numeric = [column for place, column in enumerate(columns) if place not in set(codes)]
+    for column, learnt in zip(numeric, state["columns"], strict=True):
+        values = graph.cast(column, DOUBLE)
+        missing = graph.node("IsNaN", values)
+        if learnt["scale"] is not None:
+            scaled = graph.cast(_scaled(graph, values, missing, learnt["scale"]), FLOAT)
+            (flags if "low" in learnt["scale"] else numbers).append(scaled)
+        if learnt["missing"]:
+            flags.append(graph.cast(missing, FLOAT))
+    none = graph.node("Gather", columns[0], graph.constant([], np.int64), axis=1)
+    return {
+        "numbers": graph.columns(numbers) if numbers else none,
+        "flags": graph.columns(flags) if flags else none,
+        "categories": graph.columns(categories) if categories else graph.cast(none, INT64),
+    }
+
+
+def _is_category(blocks: list[dict[str, Any]]) -> list[bool]:
+    """For each column of the table's matrix whether it holds codes."""
+    return [block["type"] == "category" for block in blocks
+            for _ in range(len(block["parts"]) + 1 if block["type"] == "time" else 1)]  # fmt: skip
+
+
+def _code(graph: Graph, column: str, codes: int) -> str:
+    """The last code stands for a missing category."""
+    missing = graph.node("IsNaN", column)
+    return graph.cast(graph.node("Where", missing, graph.constant(codes - 1, np.float32), column), INT64)
+
+
+def _scaled(graph: Graph, values: str, missing: str, scale: Mapping[str, Any]) -> str:
+    """As the encoder's own scales do."""
+    if "low" in scale:
+        spread = graph.constant(scale["high"] - scale["low"])
+        share = graph.node("Div", graph.node("Sub", values, graph.constant(scale["low"])), spread)
+        doubled = graph.node("Sub", graph.node("Mul", share, graph.constant(2.0)), graph.constant(1.0))
+        clipped = graph.node("Clip", doubled, graph.constant(-1.0), graph.constant(1.0))
+        return graph.node("Where", missing, graph.constant(0.0), clipped)
+    if "knots" in scale:
+        known = graph.node("Where", missing, graph.constant(scale["knots"][0]), values)
+        found = interpolated(graph, known, scale["knots"], scale["scores"])
+        return graph.node("Where", missing, graph.constant(scale["missing"]), found)
+    scaled = graph.node("Mul", graph.node("Sub", values, graph.constant(scale["center"])),
+                        graph.constant(scale["scale"]))  # fmt: skip
+    third = graph.node("Div", scaled, graph.constant(3.0))
+    root = graph.node("Sqrt", graph.node("Add", graph.node("Mul", third, third), graph.constant(1.0)))
+    return graph.node("Where", missing, graph.constant(0.0), graph.node("Div", scaled, root))
+
+
+class _Averaged(torch.nn.Module):
+    """What the members of a network say together, from three tensors."""
+
+    def __init__(self, network: torch.nn.Module, *, is_regression: bool) -> None:
+        super().__init__()
+        self._network, self._is_regression = network, is_regression
+
+    def forward(self, numbers: torch.Tensor, flags: torch.Tensor, categories: torch.Tensor) -> torch.Tensor:
+        outputs = self._network(Inputs(numbers, flags, categories))
+        return average(outputs, is_regression=self._is_regression)
+
+
+def _traced(network: torch.nn.Module, encoder: Any, *, is_regression: bool) -> onnx.ModelProto:
+    example = (
+        torch.zeros(TRACED_ROWS, encoder.num_numbers),
+        torch.zeros(TRACED_ROWS, encoder.num_flags),
+        torch.zeros(TRACED_ROWS, len(encoder.category_shares), dtype=torch.int64),
+    )
+    names = ["numbers", "flags", "categories"]
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        # the exporter that needs onnxscript beside onnx is to take this one's place
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            _Averaged(network, is_regression=is_regression).eval(), example, file, input_names=names,
+            output_names=["scores"], dynamic_axes={name: {0: "n"} for name in [*names, "scores"]},
+            opset_version=OPSET, dynamo=False,
+        )  # fmt: skip
+    return onnx.load_from_string(file.getvalue())
