@@ -215,7 +215,6 @@ def test_repeated_and_nested_folds(kind: str, watched: list[Pair], measured: lis
     repeats = 1 if over_time else 2
     world = world_of(kind, TREES, tmp_path, folds=3, repeats=repeats)
     found = cross_validate(world.job, world.checked)
-    assert found is not None
     assert [(row.repeat, row.fold, row.error) for row in found.rows] == [
         (repeat, fold, None) for repeat in range(1, repeats + 1) for fold in (1, 2, 3)
     ]
@@ -257,18 +256,15 @@ def test_a_fold_that_fails_is_told_of_and_what_was_measured_is_not_fitted_again(
     honest = SklearnFamily.fit
     monkeypatch.setattr(SklearnFamily, "fit", lambda *given: honest(*given) if len(watched) < 1 else _diverged())
     found = cross_validate(job, world.checked)
-    assert found is not None
     assert [row.error for row in found.rows] == [None, "it diverged", "it diverged"]
     assert found.metrics["roc_auc"].low is None
 
     monkeypatch.setattr(SklearnFamily, "fit", honest)
     again = cross_validate(job, world.checked)
-    assert again is not None
     assert [row.error for row in again.rows] == [None] * 3
     assert again.rows[0] == found.rows[0]
     assert len(watched) == 3
     over = cross_validate(replace(world.job, deadline=0.0), world.checked)
-    assert over is not None
     assert {row.error for row in over.rows} == {TIME_OVER}
 
 

@@ -27,8 +27,8 @@ logger = logging.getLogger("training")
 TIME_OVER = "the time was over before it was fitted"
 
 
-def cross_validate(job: Job, checked: Checked) -> CrossValidation | None:
-    """Fits and measures on each of `checked.folds`; None where the spec asks for none.
+def cross_validate(job: Job, checked: Checked) -> CrossValidation:
+    """Fits and measures on each of `checked.folds`, of which there is one at least.
 
     A fold that cannot be fitted or measured is told of and does not end the job. Folds that an earlier attempt of the
     job has measured on the same rows are not fitted again.
@@ -36,8 +36,6 @@ def cross_validate(job: Job, checked: Checked) -> CrossValidation | None:
     Raises:
         JobCancelledError: somebody asked the job to stop.
     """
-    if not checked.folds:
-        return None
     rows = []
     for number, split in enumerate(checked.folds):
         left = len(checked.folds) - number
@@ -46,6 +44,7 @@ def cross_validate(job: Job, checked: Checked) -> CrossValidation | None:
         if job.deadline is not None:
             deadline = time.monotonic() + max(0.0, job.deadline - time.monotonic()) / left
         part = replace(job, part=f"fold-{number + 1}", watch=Stopwatch(observer), deadline=deadline)
+        logger.info("cross-validation: fit %d of %d", number + 1, len(checked.folds))
         rows.append(_remembered(part, checked, split, number))
         observer.progress(1.0)
     told = [row for row in rows if row.error is None]

@@ -112,10 +112,11 @@ def measure(job: Job) -> Measured:
 def _run(job: Job, commit: Callable[[], None]) -> TrainResult:
     measured, watch, tracker = measure(job), job.watch, job.tracker
     checked, model, assessment = measured.checked, measured.model, measured.assessment
-    with watch.phase("evaluate"):
-        crossed = cross_validate(job, checked)
-        if crossed is not None:
-            tracker.log_cross_validation(crossed)
+    crossed = None
+    if checked.folds:
+        with watch.phase("evaluate"):
+            crossed = cross_validate(job, checked)
+        tracker.log_cross_validation(crossed)
     with watch.phase("register"):
         commit()
         version, verdict = register(job, checked, measured.parts, model, assessment, study=measured.study)
