@@ -71,7 +71,7 @@ class SnapshotStore:
     """
 
     def __init__(self, artifact_uri: str) -> None:
-        self._folder = ArtifactFolder(f"{artifact_uri.rstrip('/')}/{FOLDER}")
+        self._folder = ArtifactFolder(artifact_uri, FOLDER)
 
     def keep(self, rows: Any, sha256: str, use: Use) -> str:
         """Keeps a canonical pyarrow.Table, unless its rows are there already; answers where.

@@ -112,11 +112,11 @@ def measure(job: Job) -> Measured:
 def _run(job: Job, commit: Callable[[], None]) -> TrainResult:
     measured, watch, tracker = measure(job), job.watch, job.tracker
     checked, model, assessment = measured.checked, measured.model, measured.assessment
-    crossed = None
     if checked.folds:
         with watch.phase("evaluate"):
             crossed = cross_validate(job, checked)
-        tracker.log_cross_validation(crossed)
+            assessment = replace(assessment, cross_validation=crossed)
+            tracker.log_cross_validation(crossed)
     with watch.phase("register"):
         commit()
         version, verdict = register(job, checked, measured.parts, model, assessment, study=measured.study)
@@ -133,7 +133,7 @@ def _run(job: Job, commit: Callable[[], None]) -> TrainResult:
         data=checked.summary(),
         slices=assessment.slices,
         threshold=model.threshold,
-        cross_validation=crossed,
+        cross_validation=assessment.cross_validation,
         calibration=calibration_report(measured.calibration),
         prediction_interval=assessment.interval,
         notes=assessment.notes,
