@@ -77,8 +77,8 @@ class ArtifactFolder:
             # without markers, which copies of a bucket lack, Google's storage lists no folder among the files
             deep = self._filesystem.type_name == "gcs"
             found = self._filesystem.get_file_info(fs.FileSelector(place, allow_not_found=True, recursive=deep))
-        first = {info.path[len(place) :].strip("/").split("/")[0] for info in found}
-        return sorted(name for name in first if not name.endswith(".partial"))
+        names = {info.path[len(place) :].strip("/").split("/")[0] if deep else info.base_name for info in found}
+        return sorted(name for name in names if not name.endswith(".partial"))
 
     def info(self, path: str) -> Any:
         """Size and time of a file, as pyarrow tells them."""
