@@ -153,6 +153,31 @@ class FeatureStoreUse(ResultModel):
     views: list[FeatureViewUse]
 
 
+class FoldRow(ResultModel):
+    """One fold of a cross-validation."""
+
+    repeat: int
+    fold: int
+    """Both from 1."""
+    train_rows: int
+    validation_rows: int
+    test_rows: int
+    metrics: dict[str, float] = {}
+    """On the rows of the fold, by a model that knows nothing of them. Empty where it failed."""
+    fit_s: float = 0.0
+    error: str | None = None
+
+
+class CrossValidation(ResultModel):
+    """How good models are that are made in this way, each measured on rows that it knows nothing of."""
+
+    folds: int
+    repeats: int
+    metrics: dict[str, Interval]
+    """Means over the folds, with t intervals whose variance is corrected for train rows that folds share."""
+    rows: list[FoldRow]
+
+
 class DataSummary(ResultModel):
     """The rows that the job saw."""
 
@@ -233,6 +258,8 @@ class TrainResult(ResultModel):
     """Binary: score from which on the positive class is decided."""
     study: StudySummary | None = None
     """The search for hyperparameters, where the spec has `tune`."""
+    cross_validation: CrossValidation | None = None
+    """Where split.folds asks for it; of train and validation rows alone."""
     calibration: CalibrationReport | None = None
     """None for a regression."""
     prediction_interval: IntervalReport | None = None

@@ -81,9 +81,15 @@ def result_table(result: TrainResult) -> RenderableType:
     table = Table(title=f"{result.model.name} version {result.model.version}", title_justify="left")
     table.add_column("metric (hold-out)")
     table.add_column("value  [interval]")
+    crossed = result.cross_validation
+    if crossed is not None:
+        table.add_column(
+            f"cross-validation, {sum(row.error is None for row in crossed.rows)} of {len(crossed.rows)} folds"
+        )
     for name, interval in result.metrics.items():
         marker = " (primary)" if name == result.primary_metric else ""
-        table.add_row(f"{name}{marker}", shown_interval(interval))
+        folds = [] if crossed is None else [shown_interval(crossed.metrics.get(name, Interval(value=None)))]
+        table.add_row(f"{name}{marker}", shown_interval(interval), *folds)
     lines = [Text(f"gate: {result.gate.decision}: {'; '.join(result.gate.reasons)}")]
     data = result.data
     lines.append(Text(f"rows: {data.train_rows} train, {data.validation_rows} validation, {data.test_rows} test"))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from mlflow import MlflowClient
 
 from training.data import DataAccess
 from training.errors import DataError, JobCancelledError, SpecError
@@ -86,6 +87,23 @@ def test_a_spec_becomes_a_registered_champion(
     rows = result.data
     assert rows.train_rows + rows.validation_rows + rows.test_rows == rows.rows
     assert {f"{phase}_s" for phase in PHASES} <= set(result.timings)
+
+
+def test_folds_measure_the_whole_job_beside_its_hold_out(workplace: Workplace) -> None:
+    split = {"folds": 3, "repeats": 2}
+    plain = run(spec_of("german-fold-none"), workplace, SilentObserver(), job_id="job_fold_none")
+    result = run(spec_of("german-fold-six", split=split), workplace, SilentObserver(), job_id="job_fold_six")
+
+    assert result.metrics == plain.metrics  # neither the model nor its test rows are touched
+    found = result.cross_validation
+    assert [(row.repeat, row.fold) for row in found.rows] == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (2, 3)]
+    assert all(row.train_rows + row.validation_rows + row.test_rows == 800 for row in found.rows)
+    assert set(found.metrics) == set(result.metrics)
+    means = [row.metrics["roc_auc"] for row in found.rows]
+    assert found.metrics["roc_auc"].value == pytest.approx(np.mean(means))
+    assert 0.7 < found.metrics["roc_auc"].low < found.metrics["roc_auc"].high < 0.9
+    logged = MlflowClient(workplace.registry.tracking_uri).get_run(result.run_id).data.metrics
+    assert logged["cv/roc_auc"] == pytest.approx(found.metrics["roc_auc"].value)
 
 
 def test_the_same_spec_gives_the_same_figures_and_no_new_champion(workplace: Workplace) -> None:

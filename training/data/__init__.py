@@ -1,7 +1,7 @@
 """From a source of the spec to rows that a model can be fitted on."""
 
 from training.data.access import DataAccess
-from training.data.folds import Fold, FoldPlan, make_folds, nested_splits
+from training.data.folds import nested_splits
 from training.data.labels import class_label
 from training.data.loading import batches, load, size_bytes
 from training.data.roles import require_columns
@@ -15,8 +15,8 @@ from training.data.table import Column, Dataset, Rows, Split, TableSchema
 from training.data.target import encode_target
 
 __all__ = [
-    "Column", "DataAccess", "Dataset", "Fold", "FoldPlan", "Rows", "SnapshotStore", "Split", "TableSchema", "batches",
+    "Column", "DataAccess", "Dataset", "Rows", "SnapshotStore", "Split", "TableSchema", "batches",
     "check_split", "class_label", "encode_target", "evaluation_rows", "infer_schema", "labelled_piece",
-    "labelled_rows", "load", "make_folds", "make_rows", "nested_splits", "require_columns", "row_hashes", "size_bytes",
+    "labelled_rows", "load", "make_rows", "nested_splits", "require_columns", "row_hashes", "size_bytes",
     "split_rows", "unified_frame",
 ]  # fmt: skip

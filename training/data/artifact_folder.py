@@ -23,8 +23,10 @@ class ArtifactFolder:
     Every method raises UnavailableError when the storage is away.
     """
 
-    def __init__(self, uri: str) -> None:
-        self.uri = uri.rstrip("/")
+    def __init__(self, artifact_uri: str, folder: str) -> None:
+        """Takes the artifact store, whose URI may carry options, and the name of a folder in it."""
+        place, sign, options = artifact_uri.partition("?") if "://" in artifact_uri else (artifact_uri, "", "")
+        self.uri = f"{place.rstrip('/')}/{folder}{sign}{options}"
         with self._explained():
             self._filesystem, self._root = filesystem_of(self.uri)
 
@@ -71,9 +73,12 @@ class ArtifactFolder:
     def names(self, folder: str = "") -> list[str]:
         """Names of what lies directly in a folder, sorted; nothing where there is no folder."""
         with self._explained():
-            chosen = fs.FileSelector(posixpath.join(self._root, folder).rstrip("/"), allow_not_found=True)
-            found = self._filesystem.get_file_info(chosen)
-        return sorted(info.base_name for info in found if not info.base_name.endswith(".partial"))
+            place = posixpath.join(self._root, folder).rstrip("/")
+            # without markers, which copies of a bucket lack, Google's storage lists no folder among the files
+            deep = self._filesystem.type_name == "gcs"
+            found = self._filesystem.get_file_info(fs.FileSelector(place, allow_not_found=True, recursive=deep))
+        names = {info.path[len(place) :].strip("/").split("/")[0] if deep else info.base_name for info in found}
+        return sorted(name for name in names if not name.endswith(".partial"))
 
     def info(self, path: str) -> Any:
         """Size and time of a file, as pyarrow tells them."""
@@ -85,7 +90,11 @@ class ArtifactFolder:
         with self._explained():
             if self._info(folder).type == fs.FileType.NotFound:
                 return False
-            self._filesystem.delete_dir(posixpath.join(self._root, folder))
+            try:
+                self._filesystem.delete_dir(posixpath.join(self._root, folder))
+            except FileNotFoundError:  # of the marker alone, see `names`, or somebody else has removed it
+                if self._info(folder).type != fs.FileType.NotFound:
+                    raise
         return True
 
     def _info(self, path: str) -> Any:

@@ -14,6 +14,8 @@ from training.errors import AccessError
 
 MAX_EXPANSION = 100
 """Bytes of text that one compressed byte may stand for. Tables have 3 to 20; gzip can reach 1,030."""
+GZIP_RATIO = 8
+"""What a compressed table of text expands to, about."""
 MIN_EXPANDED_BYTES = 256 * 2**20
 """Up to here the ratio is not looked at."""
 
@@ -37,6 +39,11 @@ class DataFile:
     """Columns and values that the names of its folders say, as `year=2024/month=5`."""
     first_line: int = 1
     """Of a piece of a file of text: the number of its first line in the whole."""
+
+    @property
+    def content_bytes(self) -> int:
+        """About how large the content is, decompressed."""
+        return GZIP_RATIO * self.size_bytes if self.name.endswith(".gz") else self.size_bytes
 
     @property
     def name(self) -> str:

@@ -5,21 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from training.data.fold_strategies import Pair, group_folds, random_folds, stratified_folds, time_folds
-from training.data.splitting import gap_of, group_codes, split_rows, time_values
+from training.data.splitting import gap_of, group_codes, time_values
 from training.data.table import Split, TableSchema
 from training.data.target import encode_target
-from training.errors import DataError
+from training.errors import DataError, SpecError
 from training.spec import DataSpec, SplitSpec
 
 Positions = npt.NDArray[np.int64]
-Window = Literal["expanding", "rolling"]
 
 
 @dataclass(frozen=True)
@@ -32,11 +30,10 @@ class Fold:
 
 @dataclass(frozen=True)
 class FoldPlan:
-    """How many folds, how often anew by chance, and for folds over time whether old rows leave at the other end."""
+    """How many folds, and how often anew by chance."""
 
     folds: int = 5
     repeats: int = 1
-    window: Window = "expanding"
 
 
 def make_folds(
@@ -46,8 +43,8 @@ def make_folds(
 
     - random, stratified, group: each row judges once in each repeat; `repeats` draws anew.
     - time: each fold is judged on rows later than those that it is fitted on, with the gap of the split between the
-      two. `expanding` keeps all earlier rows, `rolling` as many moments as the first fold has. Repeats would be equal,
-      so there is one.
+      two. With the window `expanding` all earlier rows, with `rolling` as many moments as the first fold has. Repeats
+      would be equal, so there is one.
     - predefined: as the rows would be split without the column (by group, by class, by chance).
 
     Raises:
@@ -59,7 +56,7 @@ def make_folds(
     groups = None if data.group_column is None else group_codes(frame[data.group_column].iloc[rows])
     if split.strategy == "time" and data.time_column is not None:
         values = frame[data.time_column].iloc[rows]
-        gap, rolling = gap_of(spec, values), plan.window == "rolling"
+        gap, rolling = gap_of(spec, values), spec.window == "rolling"
         pairs = time_folds(time_values(values), groups, plan.folds, gap, rolling=rolling)
     else:
         codes = None
@@ -71,28 +68,49 @@ def make_folds(
 
 
 def nested_splits(
-    frame: pd.DataFrame, schema: TableSchema, data: DataSpec, spec: SplitSpec, plan: FoldPlan
+    frame: pd.DataFrame, schema: TableSchema, data: DataSpec, spec: SplitSpec, *, split: Split
 ) -> tuple[Split, ...]:
-    """Splits whose test rows are the folds of all rows: nested cross-validation.
+    """Splits whose test rows are the folds of `split.folds`, drawn `split.repeats` times: nested cross-validation.
 
-    Each has train and validation rows of its own; `make_folds` of one of them are the inner folds.
+    Each has train and validation rows of its own, divided by the rules of `split`, of which no test row is in any.
 
     Raises:
+        SpecError: the strategy has no folds, or no other draws of them.
         DataError: as `make_folds`.
     """
-    outer = split_rows(frame, schema, data, spec)
-    every = replace(
-        outer, train=np.sort(np.concatenate([outer.train, outer.validation, outer.test])),
-        validation=np.zeros(0, np.int64), test=np.zeros(0, np.int64),
-    )  # fmt: skip
+    if spec.folds is None:
+        return ()
+    if split.strategy == "predefined":
+        message = "split.column says which rows judge a model, and folds would take others; leave folds out"
+        raise SpecError.at("split.folds", spec.folds, message)
+    if split.strategy == "time" and spec.repeats > 1:
+        message = "folds over time are always the same, so there is nothing to repeat; leave repeats out"
+        raise SpecError.at("split.repeats", spec.repeats, message)
     found = []
-    for number, fold in enumerate(make_folds(frame, schema, data, spec, split=every, plan=plan), start=1):
-        inner_plan = FoldPlan(max(2, round(1 / spec.validation_size)), 1, plan.window)
-        rest = replace(every, train=fold.train)
-        inner = make_folds(frame, schema, data, spec, split=rest, plan=inner_plan)[-1]
-        reason = f"fold {number}: {outer.reason}"
-        found.append(Split(outer.strategy, reason, inner.train, inner.validation, fold.validation))
+    plan = FoldPlan(spec.folds, spec.repeats)
+    for number, fold in enumerate(make_folds(frame, schema, data, spec, split=split, plan=plan)):
+        own = replace(split, train=fold.train, validation=fold.train[:0], test=fold.validation)
+        parts = _inner(frame, schema, data, spec, split=own, number=number)
+        reason = f"fold {number % spec.folds + 1} of {spec.folds}: {split.reason}"
+        found.append(Split(split.strategy, reason, parts.train, parts.validation, fold.validation))
     return tuple(found)
+
+
+def _inner(
+    frame: pd.DataFrame, schema: TableSchema, data: DataSpec, spec: SplitSpec, *, split: Split, number: int
+) -> Fold:  # fmt: skip
+    """The train rows of a split divided for early stopping and calibration, at about `validation_size`; where there are
+    too few groups or moments for that, more of the rows are for validation."""
+    wanted = max(2, round(1 / spec.validation_size))
+    reason = ""
+    # of a rolling window the train rows are one already
+    spec = spec.model_copy(update={"window": "expanding"})
+    for count in range(wanted, 1, -1):
+        try:
+            return make_folds(frame, schema, data, spec, split=split, plan=FoldPlan(count))[-1]
+        except DataError as error:
+            reason = f"fold {number + 1} leaves too little to take validation rows from: {error.message}"
+    raise DataError.at("split.folds", spec.folds, reason, hint="Ask for fewer folds.")
 
 
 def _by_chance(

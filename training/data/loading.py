@@ -15,7 +15,6 @@ from pyarrow import parquet
 from training.data.access import DataAccess
 from training.data.content_hash import content_sha256, file_sha256
 from training.data.sources import SOURCES
-from training.data.sources.feast_source import USE_KEY
 from training.data.streaming import Gathered, gather
 from training.data.streaming.gathered import Told
 from training.data.streaming.stored_frame import ROW_BYTES, sampled, whole
@@ -68,7 +67,7 @@ def load(
     with tempfile.TemporaryDirectory(prefix="mts-rows-") as folder, closing(pieces):
         found = gather(pieces, Path(folder), reader.place(source, field), told)
         if found.table is not None:
-            return _from_table(found.table, uri, keep)
+            return _from_table(found.table, uri, keep, found.feature_store)
         return _from_file(found, uri, keep, frame_bytes)
 
 
@@ -104,9 +103,7 @@ def size_bytes(source: Source, access: DataAccess, *, field: str = "data.source"
     return SOURCES[source.type].size_bytes(source, access, field)
 
 
-def _from_table(table: Any, uri: str, keep: Keep | None) -> Dataset:
-    found = (table.schema.metadata or {}).get(USE_KEY)
-    feature_store = None if found is None else FeatureStoreUse.model_validate_json(found)
+def _from_table(table: Any, uri: str, keep: Keep | None, use: bytes | None = None) -> Dataset:
     table = table.replace_schema_metadata(None)
     large = table.nbytes >= _LARGE_BYTES
     if large:
@@ -115,17 +112,23 @@ def _from_table(table: Any, uri: str, keep: Keep | None) -> Dataset:
     snapshot = "" if keep is None else keep(table, sha256, uri)
     tables = [table]
     del table
-    return Dataset(_frame(tables, large=large), sha256, uri, snapshot, feature_store)
+    return Dataset(_frame(tables, large=large), sha256, uri, snapshot, _use_of(use))
 
 
 def _from_file(found: Gathered, uri: str, keep: Keep | None, frame_bytes: int | None) -> Dataset:
+    use = _use_of(found.feature_store)
     with parquet.ParquetFile(found.file) as file:
         sha256 = file_sha256(file)
         snapshot = "" if keep is None else keep(found.file, sha256, uri)
         size = found.nbytes + ROW_BYTES * found.rows * len(file.schema_arrow)
         if frame_bytes is None or size <= frame_bytes:
-            return Dataset(whole(file), sha256, uri, snapshot)
-        return Dataset(sampled(file, SAMPLE_ROWS), sha256, uri, snapshot, sampled_from=found.rows, whole_bytes=size)
+            return Dataset(whole(file), sha256, uri, snapshot, use)
+        frame = sampled(file, SAMPLE_ROWS)
+        return Dataset(frame, sha256, uri, snapshot, use, sampled_from=found.rows, whole_bytes=size)
+
+
+def _use_of(use: bytes | None) -> FeatureStoreUse | None:
+    return None if use is None else FeatureStoreUse.model_validate_json(use)
 
 
 def _frame(tables: list[Any], *, large: bool) -> pd.DataFrame:

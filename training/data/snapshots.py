@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Collection
+import os
+import tempfile
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -15,18 +18,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pyarrow import parquet
 
-from training.data.artifact_folder import ArtifactFolder
-from training.data.canonical import canonical
-from training.data.content_hash import content_sha256
+from training.data.artifact_folder import HINT, ArtifactFolder
+from training.data.content_hash import file_sha256
 from training.data.files import DataFile
 from training.data.labels import class_label
 from training.data.streaming.row_groups import write_rows
-from training.errors import NotFoundError
+from training.errors import NotFoundError, UnavailableError
 
 FOLDER = "_snapshots"
 """Below the artifact store; no model's name begins with an underscore."""
 ROWS = "rows.parquet"
 COPY_BYTES = 4 * 2**20
+STREAM_BUFFER_BYTES = 2**20
+BATCH_ROWS = 65_536
 _USES, _ERASURES = "uses", "erasures.json"
 
 logger = logging.getLogger("training")
@@ -67,7 +71,7 @@ class SnapshotStore:
     """
 
     def __init__(self, artifact_uri: str) -> None:
-        self._folder = ArtifactFolder(f"{artifact_uri.rstrip('/')}/{FOLDER}")
+        self._folder = ArtifactFolder(artifact_uri, FOLDER)
 
     def keep(self, rows: Any, sha256: str, use: Use) -> str:
         """Keeps a canonical pyarrow.Table, unless its rows are there already; answers where.
@@ -101,6 +105,34 @@ class SnapshotStore:
             raise NotFoundError(f"no snapshot {sha256}", hint=hint)
         return DataFile(filesystem, path, f"snapshot {sha256[:12]}", info.size)
 
+    @contextmanager
+    def opened(self, sha256: str) -> Iterator[Any]:
+        """The rows as a pyarrow.parquet.ParquetFile, of which no more is in memory than what is asked of it.
+
+        Raises:
+            NotFoundError: as `file`.
+        """
+        file = self.file(sha256)
+        with file.filesystem.open_input_file(file.path) as source:
+            yield parquet.ParquetFile(source, pre_buffer=False, buffer_size=STREAM_BUFFER_BYTES)
+
+    def is_whole(self, sha256: str) -> bool:
+        """Whether the rows are what they were when they were kept, or what the last erasure left of them.
+
+        Raises:
+            NotFoundError: as `file`.
+            UnavailableError: the rows cannot be read now.
+        """
+        try:
+            with self.opened(sha256) as rows:
+                found = file_sha256(rows)
+        except (pa.ArrowException, OSError) as error:
+            if isinstance(error, OSError) and error.errno:
+                reason = f"the artifact store does not answer: {os.strerror(error.errno)}"
+                raise UnavailableError(reason, hint=HINT) from error
+            return False  # cut off, or overwritten with something else
+        return found in {sha256, *(erasure.sha256 for erasure in self.erasures(sha256))}
+
     def uses(self, sha256: str) -> list[Use]:
         """Every use of a snapshot, by job."""
         folder = f"{sha256}/{_USES}"
@@ -117,24 +149,23 @@ class SnapshotStore:
 
         The record comes first: a process that dies in between leaves rows that count as they were.
         """
-        filesystem, path = self._folder.path(f"{sha256}/{ROWS}")
         if not self._folder.exists(f"{sha256}/{ROWS}"):
             return 0
-        table = parquet.read_table(path, filesystem=filesystem)
-        if column not in table.column_names:
-            return 0
-        named = [one for one in table[column].unique().drop_null() if class_label(one.as_py()) in values]
-        if not named:
-            return 0
-        gone = pc.is_in(table[column], pa.array([one.as_py() for one in named], table[column].type))
-        rest = table.filter(pc.invert(gone))
-        done = replace(
-            record, rows=table.num_rows - rest.num_rows, sha256=content_sha256(canonical(rest, column)),
-            time=datetime.now(UTC).isoformat(timespec="seconds"),
-        )  # fmt: skip
-        history = [asdict(one) for one in [*self.erasures(sha256), done]]
-        self._folder.write_bytes(f"{sha256}/{_ERASURES}", json.dumps(history, ensure_ascii=False).encode())
-        self._folder.write(f"{sha256}/{ROWS}", partial(_fill, rest))
+        with self.opened(sha256) as rows, tempfile.TemporaryDirectory(prefix="mts-erase-") as folder:
+            if column not in rows.schema_arrow.names:
+                return 0
+            named = _named(rows, column, values)
+            if not named:
+                return 0
+            rest = Path(folder) / ROWS
+            write_rows(_without(rows, column, named), rows.schema_arrow, rest)
+            with parquet.ParquetFile(rest) as left:
+                count, known = rows.metadata.num_rows - left.metadata.num_rows, file_sha256(left)
+            now = datetime.now(UTC).isoformat(timespec="seconds")
+            done = replace(record, rows=count, sha256=known, time=now)
+            history = [asdict(one) for one in [*self.erasures(sha256), done]]
+            self._folder.write_bytes(f"{sha256}/{_ERASURES}", json.dumps(history, ensure_ascii=False).encode())
+            self._folder.write(f"{sha256}/{ROWS}", partial(_fill, rest))
         return done.rows
 
     def hashes(self) -> list[str]:
@@ -152,6 +183,23 @@ def shape_of(rows: Any) -> tuple[int, int]:
         return rows.num_rows, rows.num_columns
     metadata = parquet.read_metadata(rows)
     return metadata.num_rows, metadata.num_columns
+
+
+def _named(rows: Any, column: str, values: Collection[str]) -> list[Any]:
+    """The values of a column whose text is one of `values`."""
+    found: dict[Any, None] = {}
+    for batch in rows.iter_batches(batch_size=BATCH_ROWS, columns=[column]):
+        for one in batch.column(0).unique().drop_null().to_pylist():
+            if class_label(one) in values:
+                found[one] = None
+    return list(found)
+
+
+def _without(rows: Any, column: str, named: list[Any]) -> Iterator[Any]:
+    gone = pa.array(named, rows.schema_arrow.field(column).type)
+    for batch in rows.iter_batches(batch_size=BATCH_ROWS):
+        kept = pc.invert(pc.is_in(batch.column(column), gone))
+        yield pa.Table.from_batches([batch]).filter(kept)
 
 
 def _fill(rows: Any, stream: Any) -> None:

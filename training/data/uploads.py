@@ -57,7 +57,7 @@ class UploadStore:
     """
 
     def __init__(self, artifact_uri: str) -> None:
-        self._folder = ArtifactFolder(f"{artifact_uri.rstrip('/')}/{FOLDER}")
+        self._folder = ArtifactFolder(artifact_uri, FOLDER)
 
     def keep(self, path: Path, name: str, by: str) -> Upload:
         """Keeps a copy of a complete file of this machine, whose path ends as `name` does.

@@ -125,7 +125,7 @@ def _constant(pool: Pool, search: Search) -> FittedModel:
     missing = tuple(
         Member(member.name, None, member.fit_s, None, str(member.error or TIME_OVER)) for member in search.members
     )
-    held = HeldOut(rows.target, rows.weight, predictor.predict(rows.frame), missing)
+    held = HeldOut(rows.target, rows.weight, predictor.predict(rows.frame), missing, pool.structure)
     note = "no model could be fitted within the time and the memory: every row gets the same score"
     return FittedModel(predictor, {"constant": True}, _facts(search), held, (note, *_notes(search)))
 

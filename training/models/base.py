@@ -104,8 +104,8 @@ class HeldOut:
     weight: npt.NDArray[np.float64] | None
     scores: Scores
     members: tuple[Member, ...] = ()
-    groups: npt.NDArray[np.int64] | None = None
-    """[n] codes: what is learnt from a row is not measured on another of its group."""
+    structure: Structure = Structure()
+    """Of these rows: what is learnt from a row is not measured on another of its group, nor on an older one."""
 
 
 @dataclass(frozen=True)

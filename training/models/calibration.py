@@ -11,9 +11,10 @@ import numpy.typing as npt
 from scipy.optimize import minimize_scalar
 from sklearn.isotonic import IsotonicRegression
 
-from training.data.fold_strategies import group_folds
-from training.models.base import FitData, FittedModel, HeldOut, Scores
+from training.data.fold_strategies import Pair
+from training.models.base import FitData, FittedModel, HeldOut, Scores, Structure
 from training.models.losses import losses_of
+from training.models.pool import crossed
 from training.mts_scoring.calibrated_predictor import CalibratedPredictor, Calibration
 
 PARTS = 5
@@ -24,6 +25,7 @@ MIN_ISOTONIC_ROWS, MIN_ISOTONIC_PER_CLASS = 1_000, 200
 STANDARD_ERRORS = 1.0
 """The gain in log loss must be more than so many of its standard errors."""
 
+FREE = Structure()
 Codes = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
@@ -44,8 +46,9 @@ def with_held_out(fitted: FittedModel, data: FitData) -> FittedModel:
     if fitted.held_out is not None or data.validation is None or not len(data.validation):
         return fitted
     scores = fitted.predictor.predict(data.validation.frame)
-    groups = None if data.structure.groups is None else data.structure.groups[len(data.train) :]
-    held = HeldOut(data.validation.target, data.validation.weight, scores, groups=groups)
+    positions = np.arange(len(data.train), len(data.train) + len(data.validation))
+    structure = data.structure.of(positions)
+    held = HeldOut(data.validation.target, data.validation.weight, scores, structure=structure)
     return replace(fitted, held_out=held)
 
 
@@ -57,39 +60,43 @@ def calibrated(fitted: FittedModel, seed: int) -> tuple[FittedModel, Calibration
     held = fitted.held_out
     if held is None or held.scores.ndim == 1:
         return fitted, None
-    choice = choose_calibration(held.scores, held.target.astype(np.int64), held.weight, seed, held.groups)
+    choice = choose_calibration(held.scores, held.target.astype(np.int64), held.weight, seed, held.structure)
     if choice.calibration is None:
         return fitted, choice
     return replace(fitted, predictor=CalibratedPredictor(fitted.predictor, choice.calibration)), choice
 
 
 def choose_calibration(
-    scores: Scores, codes: Codes, weight: Floats | None, seed: int, groups: Codes | None = None
+    scores: Scores, codes: Codes, weight: Floats | None, seed: int, structure: Structure = FREE
 ) -> CalibrationChoice:
-    """Compares corrections by cross-fitting: each part of the rows is corrected by what the others teach.
+    """Compares corrections by cross-fitting: each part of the rows is corrected by what the others teach, over time by
+    what older ones teach.
 
     Args:
         scores: [n, classes] of rows that the model did not learn from.
         codes: [n] true classes.
         weight: [n] or None.
         seed: of the parts.
-        groups: [n]; rows of one group are in one part. None: each row is a group of its own.
+        structure: what ties the rows together.
     """
     weights = np.ones(len(codes)) if weight is None else weight
     before = losses_of(scores, codes)
-    plain = float(np.average(before, weights=weights)) if weights.any() else 0.0
+    pairs = crossed(structure, len(codes), PARTS, seed)
+    # over time nothing older judges the first rows
+    judged = np.sort(np.concatenate([part for _, part in pairs])) if pairs else np.arange(len(codes))
+    own = weights[judged]
+    plain = float(np.average(before[judged], weights=own)) if own.any() else 0.0
     counts = np.bincount(codes, minlength=scores.shape[1])
-    if len(codes) < MIN_ROWS or (counts > 0).sum() < 2 or not weights.any():
+    if len(codes) < MIN_ROWS or (counts > 0).sum() < 2 or not own.any() or not pairs:
         return CalibrationChoice(None, len(codes), plain, plain, f"{len(codes)} rows are too few to tell")
     methods = ["temperature"]
     if scores.shape[1] == 2 and len(codes) >= MIN_ISOTONIC_ROWS and counts.min() >= MIN_ISOTONIC_PER_CLASS:
         methods.append("isotonic")
-    parts = _parts(len(codes), seed, groups)
     best: tuple[float, str] | None = None
     tried = []
     for method in methods:
-        after = _cross_fitted(method, scores, codes, weights, parts)
-        gain, error = _mean_and_error(before - after, weights)
+        after = _cross_fitted(method, scores, codes, weights, pairs)
+        gain, error = _mean_and_error((before - after)[judged], own)
         tried.append(f"{method} {plain - gain:.4f}")
         if gain > STANDARD_ERRORS * error and (best is None or gain > best[0]):
             best = gain, method
@@ -113,23 +120,10 @@ def fit_calibration(method: str, scores: Scores, codes: Codes, weights: Floats) 
     return Calibration("temperature", float(np.exp(found.x)))
 
 
-def _parts(rows: int, seed: int, groups: Codes | None) -> list[Codes]:
-    """Positions of PARTS parts of the rows, by chance; groups stay whole."""
-    generator = np.random.default_rng(seed)
-    if groups is None:
-        order = np.argsort(generator.random(rows), kind="stable")
-        return [np.sort(order[start::PARTS]) for start in range(PARTS)]
-    codes = np.unique(groups, return_inverse=True)[1].astype(np.int64)
-    count = min(PARTS, int(codes.max()) + 1)
-    return [held for _, held in group_folds(codes, None, count, generator)]
-
-
-def _cross_fitted(method: str, scores: Scores, codes: Codes, weights: Floats, parts: Sequence[Codes]) -> Floats:
-    """[n] log losses, each with a correction that its row taught nothing."""
-    after = np.empty(len(codes))
-    for part in parts:
-        rest = np.ones(len(codes), dtype=bool)
-        rest[part] = False
+def _cross_fitted(method: str, scores: Scores, codes: Codes, weights: Floats, pairs: Sequence[Pair]) -> Floats:
+    """[n] log losses, each with a correction that its row taught nothing; NaN of a row that no pair judges."""
+    after = np.full(len(codes), np.nan)
+    for rest, part in pairs:
         if weights[rest].any():
             found = fit_calibration(method, scores[rest], codes[rest], weights[rest])
             after[part] = losses_of(found.apply(scores[part]), codes[part])

@@ -89,7 +89,8 @@ class PairFit:
         if rows is None or not len(rows):
             return None
         members = tuple(_member(parent) for parent in parents)
-        return HeldOut(rows.target, rows.weight, hybrid.predict(rows.frame), members)
+        structure = self.data.structure.of(np.arange(len(self.data.train), len(self.data.train) + len(rows)))
+        return HeldOut(rows.target, rows.weight, hybrid.predict(rows.frame), members, structure)
 
     def _task(self, member: NamedMember, fold: Fold, number: int) -> FitTask:
         seed = int(np.random.SeedSequence([self.context.seed, number]).generate_state(1)[0])

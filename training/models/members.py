@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from training.data.fold_strategies import Pair
 from training.data.table import Rows
 from training.errors import FitError, TrainingError
-from training.models.base import HeldOut, Member, Scores
+from training.models.base import HeldOut, Member, Scores, Structure
 from training.models.combining import Combiner, GreedyOptions, combine
 from training.models.parallel import FitOutcome
-from training.models.pool import Fold, Pool, Positions, taken
+from training.models.pool import Fold, Pool, Positions, crossed, earlier, taken
 from training.mts_scoring.combination import Combination
 from training.mts_scoring.predictor import Predictor
 from training.mts_scoring.stack_predictor import StackPredictor
@@ -111,7 +112,8 @@ def held_positions(folds: Sequence[Fold]) -> Positions:
 def stack(pool: Pool, members: Sequence[FoldedModel], combining: Combining) -> Stacked:
     """Combines the complete members; the others appear with their error.
 
-    The stack's own scores are out of fold too: those of a fold come from a combination that was learnt without it.
+    The stack's own scores are out of fold too: those of a fold come from a combination that was learnt without it,
+    over time from earlier folds only.
 
     Raises:
         TrainingError: no member is complete; the first one's error.
@@ -125,7 +127,8 @@ def stack(pool: Pool, members: Sequence[FoldedModel], combining: Combining) -> S
     scores = {member.name: member.scores(len(pool), held) for member in complete}
     listed = list(scores.values())
     combination = combining.learn(listed, rows)
-    own = _crossed([np.searchsorted(held, fold.held) for fold in folds], rows, listed, combining)
+    structure = pool.structure.of(held)
+    own = _crossed(_pairs(structure, folds, held, combining.seed), rows, listed, combining)
     weights = np.abs(np.asarray(combination.weights))
     shares = dict(zip(scores, (weights / max(weights.sum(), 1e-300)).tolist(), strict=True))
     kept = [place for place, weight in enumerate(combination.weights) if weight != 0.0] or [0]
@@ -134,19 +137,26 @@ def stack(pool: Pool, members: Sequence[FoldedModel], combining: Combining) -> S
         Member(member.name, scores.get(member.name), member.fit_s, shares.get(member.name), _why(member))
         for member in members
     )
-    return Stacked(predictor, combination, HeldOut(rows.target, rows.weight, own, rows_of_members))
+    return Stacked(predictor, combination, HeldOut(rows.target, rows.weight, own, rows_of_members, structure))
 
 
-def _crossed(parts: Sequence[Positions], rows: Rows, scores: Sequence[Scores], combining: Combining) -> Scores:
-    """The stack's scores of each fold by a combination of the others; with one fold, by halves of it."""
-    if len(parts) == 1:
-        order = np.argsort(np.random.default_rng(combining.seed).random(len(rows)), kind="stable")
-        parts = [order[0::2], order[1::2]]
-    own = np.empty_like(scores[0])
-    for part in parts:
-        rest = np.setdiff1d(np.arange(len(rows)), part)
-        learnt = combining.learn([score[rest] for score in scores], taken(rows, rest))
-        own[part] = learnt.apply([score[part] for score in scores])
+def _pairs(structure: Structure, folds: Sequence[Fold], held: Positions, seed: int) -> list[Pair]:
+    """Positions among the held rows that teach the combination, and those that are scored by it."""
+    if len(folds) == 1:
+        return crossed(structure, len(held), 2, seed)
+    parts = [np.searchsorted(held, fold.held) for fold in folds]
+    if structure.times is not None:
+        return [(earlier(structure, part), part) for part in parts]
+    return [(np.setdiff1d(np.arange(len(held)), part), part) for part in parts]
+
+
+def _crossed(pairs: Sequence[Pair], rows: Rows, scores: Sequence[Scores], combining: Combining) -> Scores:
+    """The stack's scores of each row by a combination that others taught; where there are none, the plain mean."""
+    own = Combination("mean", (1.0 / len(scores),) * len(scores)).apply(scores)
+    for rest, part in pairs:
+        if len(rest):
+            learnt = combining.learn([score[rest] for score in scores], taken(rows, rest))
+            own[part] = learnt.apply([score[part] for score in scores])
     return own
 
 

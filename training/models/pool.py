@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from training.data.fold_strategies import Pair, group_folds, spread_folds, stratified_folds, time_folds
+from training.data.fold_strategies import Pair, group_folds, random_folds, spread_folds, stratified_folds, time_folds
 from training.data.table import Rows, TableSchema
 from training.errors import DataError
 from training.models.base import FitData, Structure
@@ -102,6 +102,41 @@ def folds_of(pool: Pool, count: int, seed: int) -> list[Fold]:
     found = [Fold(np.setdiff1d(everyone, one), one) for one in held if 0 < len(one) < number]
     if len(found) < 2:
         raise DataError(f"{number} rows do not fill two folds", hint="add rows, or use one family without a hybrid")
+    return found
+
+
+def crossed(structure: Structure, rows: int, parts: int, seed: int) -> list[Pair]:
+    """Positions to learn from and positions to judge, for whatever is learnt from the scores of held-out rows.
+
+    Each part is judged by what the others teach: by chance, or whole groups; over time by what those before it teach,
+    so that the first rows are judged by nothing. Nothing at all where the gap or the moments leave no pair.
+    """
+    if structure.times is not None:
+        moments = len(np.unique(structure.times))
+        if moments < 2:
+            return []
+        try:
+            # of a rolling window these rows are the end already
+            found = time_folds(structure.times, structure.groups, min(parts, moments - 1), structure.gap, rolling=False)
+            return list(found)
+        except DataError:
+            return []
+    generator = np.random.default_rng(seed)
+    if structure.groups is not None:
+        groups = np.unique(structure.groups, return_inverse=True)[1].astype(np.int64)
+        count = min(parts, int(groups.max()) + 1)
+        return list(group_folds(groups, None, count, generator)) if count > 1 else []
+    return list(random_folds(rows, min(parts, rows), generator)) if rows > 1 else []
+
+
+def earlier(structure: Structure, held: Positions) -> Positions:
+    """Positions of rows that are older than all of the held ones, by the gap at least and in other groups."""
+    if structure.times is None:
+        raise ValueError("rows without times have no order")
+    first = structure.times[held].min()
+    found = np.flatnonzero((structure.times < first) & (structure.times <= first - structure.gap))
+    if structure.groups is not None:
+        found = found[~np.isin(structure.groups[found], structure.groups[held])]
     return found
 
 

@@ -15,7 +15,7 @@ from training.mts_scoring.model import Feature, ScoringModel
 from training.pipeline.intervals import interval_report, prediction_interval
 from training.pipeline.leaderboard import Standing, leaderboard
 from training.pipeline.prepare import Checked, Parts
-from training.result import Interval, IntervalReport, LeaderboardRow, SliceRow
+from training.result import CrossValidation, Interval, IntervalReport, LeaderboardRow, SliceRow
 from training.spec import TrainSpec
 
 
@@ -31,6 +31,7 @@ class Assessment:
     notes: list[str]
     interval: IntervalReport | None
     learning_curve: tuple[LearningPoint, ...] = ()
+    cross_validation: CrossValidation | None = None
 
 
 def scoring_model(

@@ -100,9 +100,13 @@ def _deadline(job: Job, test_rows: int) -> float | None:
     """When the fit must be over, so that the job can still measure and register the model in its time."""
     if job.deadline is None:
         return None
-    left_s = max(0.0, job.deadline - time.monotonic())
+    now, folds = time.monotonic(), 0
+    if job.spec.split.folds is not None and not job.part:
+        folds = job.spec.split.folds * job.spec.split.repeats
+    left_s = max(0.0, job.deadline - now)
     rest_s = AFTER_FIT_S + SAMPLE_ROW_S * test_rows * job.spec.evaluation.bootstrap_samples
-    return job.deadline - min(MOST_KEPT * left_s, rest_s)
+    # each fold of a cross-validation takes as long as the job's own fit
+    return now + (left_s - min(MOST_KEPT * left_s, rest_s)) / (1 + folds)
 
 
 def _runner(spec: TrainSpec) -> FitRunner | None:

@@ -22,10 +22,12 @@ class Job:
     watch: Stopwatch
     deadline: float | None
     """time.monotonic() at which the budget for the whole job is spent."""
+    part: str = ""
+    """Names a fit that is no more than a step on the way to the job's own, such as that of a fold."""
     started_from: list[dict[str, Any]] | None = None
     """Configurations that a search begins with; None: the best of earlier searches."""
 
     @property
     def checkpoints(self) -> Path | None:
         """Where the fit leaves what it needs to go on after its process dies."""
-        return self.workplace.checkpoints / self.id if self.workplace.checkpoints else None
+        return self.workplace.checkpoints / self.id / self.part if self.workplace.checkpoints else None

@@ -15,7 +15,6 @@ from training.errors import FitError
 from training.evaluation import point_metrics, primary_metric
 from training.evaluation.report.model import LearningPoint
 from training.models import FitContext, FitData, family_of
-from training.models.base import Structure
 from training.models.calibration import calibrated, with_held_out
 from training.mts_scoring.model import ScoringModel
 from training.mts_scoring.predictor import Predictor
@@ -109,9 +108,7 @@ def _part(data: FitData, chosen: Positions) -> FitData:
     rest = np.arange(len(data.train), len(data.train) + len(data.validation or ()), dtype=np.int64)
     kept = np.concatenate([chosen, rest])
     held = data.structure
-    structure = Structure(
-        None if held.groups is None else held.groups[kept], None if held.times is None else held.times[kept], held.fixed
-    )
+    structure = replace(held.of(kept), fixed=held.fixed)
     return replace(data, train=_taken(data.train, chosen), structure=structure)
 
 

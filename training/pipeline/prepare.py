@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from training.data import Dataset, check_split, infer_schema, make_rows, row_hashes, split_rows
+from training.data import Dataset, check_split, infer_schema, make_rows, nested_splits, row_hashes, split_rows
 from training.data.checks import CheckContext, run_checks
 from training.data.table import Rows, Split, TableSchema
 from training.distributed import check_spread
@@ -36,6 +36,8 @@ class Checked:
     hashes: npt.NDArray[np.uint64]
     warnings: tuple[str, ...]
     findings: tuple[Finding, ...] = ()
+    folds: tuple[Split, ...] = ()
+    """Of the train and validation rows, where the spec wants a cross-validation."""
 
     def summary(self) -> DataSummary:
         """The rows that the job sees, for its result."""
@@ -97,15 +99,16 @@ def inspect(dataset: Dataset, spec: TrainSpec, *, look_closer: bool = True) -> C
     check_slices(spec.evaluation.fairness, list(frame.columns), "evaluation.fairness")
     check_metrics(spec, schema.task, schema.classes)
     split = split_rows(frame, schema, spec.data, spec.split)
+    folds = nested_splits(frame, schema, spec.data, spec.split, split=split)
     hashes = row_hashes(frame, [*(column.name for column in schema.features), schema.target])
     warnings = (*_sample_warning(dataset), *schema.warnings, *check_split(frame, schema, split, hashes))
     if not look_closer:
-        return Checked(dataset, schema, split, hashes, warnings)
+        return Checked(dataset, schema, split, hashes, warnings, folds=folds)
     findings = run_checks(context_of(Checked(dataset, schema, split, hashes, ()), spec))
     if dataset.sampled_from:
         of = f" (in {len(frame):,} evenly spaced rows of {dataset.sampled_from:,})"
         findings = tuple(one.model_copy(update={"evidence": one.evidence + of}) for one in findings)
-    return Checked(dataset, schema, split, hashes, (*warnings, *told(findings, spec)), findings)
+    return Checked(dataset, schema, split, hashes, (*warnings, *told(findings, spec)), findings, folds)
 
 
 def _sample_warning(dataset: Dataset) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ def report_of(
             study=study,
             data=checked.summary(),
             learning_curve=assessment.learning_curve,
+            cross_validation=assessment.cross_validation,
             created_at=datetime.now(UTC),
             facts={
                 "job_id": job.id,

@@ -15,6 +15,7 @@ from training.events import Observer, Observers, logging_to
 from training.models.calibration import CalibrationChoice
 from training.mts_scoring.model import ScoringModel
 from training.pipeline.assess import Assessment, assess, scoring_model
+from training.pipeline.cross_validation import cross_validate
 from training.pipeline.describe import describe
 from training.pipeline.findings import stop_on
 from training.pipeline.fit import fit_model
@@ -111,6 +112,11 @@ def measure(job: Job) -> Measured:
 def _run(job: Job, commit: Callable[[], None]) -> TrainResult:
     measured, watch, tracker = measure(job), job.watch, job.tracker
     checked, model, assessment = measured.checked, measured.model, measured.assessment
+    if checked.folds:
+        with watch.phase("evaluate"):
+            crossed = cross_validate(job, checked)
+            assessment = replace(assessment, cross_validation=crossed)
+            tracker.log_cross_validation(crossed)
     with watch.phase("register"):
         commit()
         version, verdict = register(job, checked, measured.parts, model, assessment, study=measured.study)
@@ -127,6 +133,7 @@ def _run(job: Job, commit: Callable[[], None]) -> TrainResult:
         data=checked.summary(),
         slices=assessment.slices,
         threshold=model.threshold,
+        cross_validation=assessment.cross_validation,
         calibration=calibration_report(measured.calibration),
         prediction_interval=assessment.interval,
         notes=assessment.notes,

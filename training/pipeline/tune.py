@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ import numpy.typing as npt
 
 from training.data import make_rows
 from training.evaluation.report import Study, study_of
-from training.models import FitContext, FitData, FittedModel, HeldOut, Member, family_of
+from training.models import FitContext, FitData, FittedModel, HeldOut, Member, Structure, family_of
 from training.pipeline.job import Job
 from training.pipeline.prepare import Checked
 from training.pipeline.warm_start import earlier_configs
@@ -65,11 +65,12 @@ def tune_model(
     with _study_folder(job) as folder:
         work = _work(spec, plan, parts, folder)
         setup = _setup(job, checked, folder, earlier, work)
-        with TrialRuns(job.tracker) as runs:
+        with nullcontext() if job.part else TrialRuns(job.tracker) as runs:
             outcome = run_study(plan, work, setup, _Listener(job, plan.goal, runs))
         held_out = _held_out(spec, work, outcome)
     summary = _summary(spec, plan, outcome)
-    _record(job, summary, outcome)
+    if not job.part:
+        _record(job, summary, outcome)
     best = family_of(spec.model).without_early_stopping(work.model_of(outcome.best.params), outcome.best.facts)
     # no checkpoint: that of a trial would not be one of the refit
     refit = replace(context, checkpoint_folder=None)
@@ -80,6 +81,8 @@ def tune_model(
 
 def _start(job: Job, plan: StudyPlan) -> list[dict[str, Any]]:
     """Configurations to begin with: of a repetition those that the earlier search began with."""
+    if job.part:
+        return []  # earlier searches have seen the rows that this one is measured on
     if job.started_from is not None:
         return job.started_from
     return earlier_configs(job.workplace.registry, job.spec, plan)
@@ -99,14 +102,18 @@ def _held_out(spec: TrainSpec, work: TrialWork, outcome: StudyOutcome) -> HeldOu
         weight=np.concatenate(weights) if weights else None,
         scores=_scores(work, outcome.best),
         members=members,
-        groups=_groups(work.parts),
+        structure=_structure(work.parts),
     )
 
 
-def _groups(parts: tuple[FitData, ...]) -> npt.NDArray[np.int64] | None:
-    """Those of the held-out rows, which come last in each part."""
-    found = [part.structure.groups[len(part.train) :] for part in parts if part.structure.groups is not None]
-    return np.concatenate(found) if found else None
+def _structure(parts: tuple[FitData, ...]) -> Structure:
+    """That of the held-out rows, which come last in each part."""
+    held = [part.structure.of(np.arange(len(part.train), len(part.train) + len(held_out_of(part)))) for part in parts]
+    groups = [one.groups for one in held if one.groups is not None]
+    times = [one.times for one in held if one.times is not None]
+    return replace(
+        held[0], groups=np.concatenate(groups) if groups else None, times=np.concatenate(times) if times else None
+    )
 
 
 @contextmanager
@@ -164,13 +171,14 @@ def _scores(work: TrialWork, row: TrialRow) -> Scores:
 class _Listener:
     """Passes on what a study says: to the job's observer, and to a run for each trial."""
 
-    def __init__(self, job: Job, goal: Goal, runs: TrialRuns) -> None:
+    def __init__(self, job: Job, goal: Goal, runs: TrialRuns | None) -> None:
         self._observer, self._runs, self._goal = job.watch.observer, runs, goal
         self._fraction, self._told_at = -1.0, 0.0
 
     def trial(self, row: TrialRow) -> None:
         """A trial begins or is over."""
-        self._runs.put(row)
+        if self._runs is not None:
+            self._runs.put(row)
 
     def best(self, row: TrialRow, ended: int) -> None:
         """The best value so far, as the job's live metrics."""

@@ -24,7 +24,7 @@ from training.registry.environment import environment
 from training.registry.errors import translated
 from training.registry.outbox import MetricBuffer, Outbox
 from training.registry.params import flat_params
-from training.result import Interval, SliceRow
+from training.result import CrossValidation, Interval, SliceRow
 from training.spec import TrainSpec
 
 logger = logging.getLogger("training")
@@ -141,6 +141,11 @@ class RunTracker:
         self.metrics(flat_metrics(metrics))
         if slices:
             self.log_text("slices.json", json.dumps([row.model_dump(mode="json") for row in slices], indent=2))
+
+    def log_cross_validation(self, found: CrossValidation) -> None:
+        """The means over the folds as cv/<metric>, and all of it as a file."""
+        self.metrics(flat_metrics({f"cv/{name}": interval for name, interval in found.metrics.items()}))
+        self.log_text("cross_validation.json", found.model_dump_json(indent=2))
 
     def log_text(self, file_name: str, text: str) -> None:
         """A text file among the run's artifacts; written when the run ends."""

@@ -142,7 +142,19 @@ class SplitSpec(SpecModel):
     """`time`: what lies between the rows that a model is fitted on and those that judge it, in seconds, or in the unit
     of a time column of numbers; as long as it takes until an outcome is known."""
     window: Literal["expanding", "rolling"] = "expanding"
-    """`time`, where rows are divided further (search, stacking): whether each fold is fitted on all rows before those
-    that judge it, or on as many moments as the first one."""
+    """`time`, where rows are divided further (folds, search, stacking): whether each fold is fitted on all rows before
+    those that judge it, or on as many moments as the first one."""
     column: str | None = None
     """`predefined`: the column whose values are train, validation and test (validation may be missing)."""
+    folds: Annotated[int, Field(ge=2, le=20)] | None = None
+    """Cross-validate, too: all that the job does to fit its model, a search included, is done again for each fold of
+    the train and validation rows, with validation rows of its own, and measured on the fold's rows (nested k-fold).
+    `result.cross_validation` has the figures. The hold-out test rows and the registered version are not touched."""
+    repeats: Annotated[int, Field(ge=1, le=20)] = 1
+    """How often the folds are drawn anew; not for `time`, whose folds are always the same."""
+
+    @model_validator(mode="after")
+    def _repeats_of_folds(self) -> Self:
+        if self.repeats > 1 and self.folds is None:
+            raise ValueError("repeats are of folds; give folds, such as 5, too")
+        return self

@@ -15,6 +15,8 @@ import pytest
 import yaml
 
 from training.data import DataAccess, load
+from training.data.sources import feast_source, file_source
+from training.data.streaming import spool
 from training.errors import AccessError, DataError, SpecError, UnavailableError
 from training.events import SilentObserver
 from training.pipeline import Workplace, run
@@ -168,6 +170,21 @@ def test_a_service_is_its_features(access: DataAccess) -> None:
     pd.testing.assert_frame_equal(service, named)
     assert service["rate"].isna().tolist() == (events()["asked"] < day(0)).tolist()
     assert set(service["rate"].dropna()) == {1.0, 2.0}
+
+
+def test_many_rows_are_asked_about_in_parts_and_are_the_same_table(
+    access: DataAccess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = loans("bureau:income", "bureau:grade", "later:income", full_feature_names=True)
+    whole = load(source, access)
+    monkeypatch.setattr(file_source, "STREAMED_BYTES", 0)
+    monkeypatch.setattr(spool, "SPILL_BYTES", -1)
+    monkeypatch.setattr(feast_source, "ROWS_PER_ASKING", 70)
+    parts = load(source, access)
+    assert parts.sha256 == whole.sha256
+    pd.testing.assert_frame_equal(parts.frame, whole.frame)
+    assert parts.feature_store == whole.feature_store
+    assert [view.name for view in parts.feature_store.views] == ["bureau", "later"]
 
 
 def test_features_that_are_computed_on_demand(access: DataAccess) -> None:

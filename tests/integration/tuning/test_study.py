@@ -254,6 +254,16 @@ def test_folds_measure_trials_on_all_rows_but_the_hold_out(workplace: Workplace)
     assert result.metrics["roc_auc"].value > 0.7
 
 
+def test_each_fold_of_a_cross_validation_has_a_search_of_its_own(workplace: Workplace) -> None:
+    result = search(workplace, "nested", {"num_trials": 2}, model=LINEAR, split={"folds": 2})
+
+    found = result.cross_validation
+    assert [row.error for row in found.rows] == [None, None]
+    assert sum(row.test_rows for row in found.rows) == 800
+    # what the folds tried is no trial of the job
+    assert sum(result.study.trials.values()) == 2
+
+
 def test_a_target_a_time_and_patience_end_a_search(workplace: Workplace) -> None:
     reached = search(workplace, "target", {"num_trials": 50, "stop": {"target": 0.5}}, model=LINEAR)
     timed = search(workplace, "timed", {"num_trials": 10_000, "time_budget_s": 1.0}, model=LINEAR)

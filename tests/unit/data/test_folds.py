@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from training.data import infer_schema, split_rows
 from training.data.folds import Fold, FoldPlan, make_folds, nested_splits
 from training.data.table import Split
-from training.errors import DataError
+from training.errors import DataError, TrainingError
 from training.spec import DataSpec, InlineSource, SplitSpec
 
 ROWS = 600
@@ -103,7 +103,7 @@ def test_groups_fill_the_folds_evenly() -> None:
 @pytest.mark.parametrize("window", ["expanding", "rolling"])
 def test_nothing_is_judged_on_rows_older_than_what_it_was_fitted_on(kind: str, days: int, window: Any) -> None:
     frame = table()
-    _, folds = folds_of(frame, FoldPlan(4, 1, window), **KINDS[kind])
+    _, folds = folds_of(frame, FoldPlan(4), window=window, **KINDS[kind])
     when = frame["when"]
     assert len(folds) == 4
     for fold in folds:
@@ -117,8 +117,8 @@ def test_nothing_is_judged_on_rows_older_than_what_it_was_fitted_on(kind: str, d
 
 def test_a_rolling_window_forgets_old_rows() -> None:
     frame = table()
-    _, growing = folds_of(frame, FoldPlan(4, 1, "expanding"), time_column="when")
-    _, rolling = folds_of(frame, FoldPlan(4, 1, "rolling"), time_column="when")
+    _, growing = folds_of(frame, FoldPlan(4), time_column="when", window="expanding")
+    _, rolling = folds_of(frame, FoldPlan(4), time_column="when", window="rolling")
     assert all(set(one.train) < set(other.train) for one, other in itertools.pairwise(growing))
     spans = [frame["when"].iloc[fold.train].nunique() for fold in rolling]
     assert len(set(spans)) == 1
@@ -146,11 +146,13 @@ def test_a_gap_that_leaves_nothing_is_an_error() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_nested_splits_keep_every_rule(kind: str) -> None:
     frame = table()
-    data, spec = specs(**KINDS[kind])
+    data, spec = specs(folds=3, **KINDS[kind])
     schema = infer_schema(frame, data, spec)
-    splits = nested_splits(frame, schema, data, spec, FoldPlan(3))
+    whole = split_rows(frame, schema, data, spec)
+    splits = nested_splits(frame, schema, data, spec, split=whole)
     assert len(splits) == 3
     for split in splits:
+        assert not np.intersect1d(np.concatenate([split.train, split.validation, split.test]), whole.test).size
         parts = [split.train, split.validation, split.test]
         for one, other in itertools.combinations(parts, 2):
             assert not np.intersect1d(one, other).size
@@ -161,6 +163,28 @@ def test_nested_splits_keep_every_rule(kind: str) -> None:
             assert fitted.max() < frame["when"].iloc[split.test].min()
         inner = make_folds(frame, schema, data, spec, split=split, plan=FoldPlan(2))
         assert all(not np.intersect1d(fold.validation, split.test).size for fold in inner)
+
+
+@pytest.mark.parametrize(
+    ("parts", "field", "words"),
+    [
+        ({"strategy": "predefined", "column": "part", "folds": 5}, "split.folds", "leave folds out"),
+        ({"time_column": "when", "folds": 5, "repeats": 2}, "split.repeats", "leave repeats out"),
+        ({"time_column": "month", "folds": 4}, "split.folds", "fold 1 leaves too little to take validation rows from"),
+        ({"group_column": "few", "folds": 2}, "split.folds", "fold 1 leaves too little"),
+    ],
+)
+def test_folds_that_cannot_be(parts: dict[str, Any], field: str, words: str) -> None:
+    frame = table().assign(
+        part="train", month=lambda rows: rows["when"].dt.month, few=lambda rows: rows["customer"] % 3
+    )
+    frame.loc[frame.index[:100], "part"] = "test"
+    data, spec = specs(**parts)
+    schema = infer_schema(frame, data, spec)
+    split = split_rows(frame, schema, data, spec)
+    with pytest.raises(TrainingError, match=words) as caught:
+        nested_splits(frame, schema, data, spec, split=split)
+    assert caught.value.problems[0].field == field
 
 
 def test_the_same_seed_gives_the_same_folds() -> None:
@@ -189,9 +213,8 @@ def test_too_little_for_so_many_folds(rows: int, parts: dict[str, Any], words: s
 def test_time_folds_never_leak(seed: int, folds: int, days: int, rolling: bool) -> None:
     generator = np.random.default_rng(seed)
     frame = table(120, seed).assign(when=generator.integers(0, days, 120))
-    data, spec = specs(time_column="when")
+    data, spec = specs(time_column="when", window="rolling" if rolling else "expanding")
     schema = infer_schema(frame, data, spec)
     everything = Split("time", "", np.arange(120), np.zeros(0, np.int64), np.zeros(0, np.int64))
-    plan = FoldPlan(folds, 1, "rolling" if rolling else "expanding")
-    for fold in make_folds(frame, schema, data, spec, split=everything, plan=plan):
+    for fold in make_folds(frame, schema, data, spec, split=everything, plan=FoldPlan(folds)):
         assert frame["when"].iloc[fold.train].max() < frame["when"].iloc[fold.validation].min()

@@ -6,12 +6,18 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 
-from training.data import DataAccess, SnapshotStore, load
+from training.data import DataAccess, SnapshotStore, batches, load, loading, snapshots
+from training.data.content_hash import content_sha256
+from training.data.formats import parquet_format
 from training.data.retention import erase, prune
 from training.data.snapshots import Use
-from training.errors import NotFoundError
+from training.data.sources import file_source
+from training.data.streaming import row_groups, spool
+from training.errors import DataError, NotFoundError
 from training.spec import InlineSource, SnapshotSource
 
 NOW = datetime(2026, 6, 1, tzinfo=UTC)
@@ -71,3 +77,41 @@ def test_a_persons_rows_leave_every_snapshot(store: SnapshotStore, tmp_path: Pat
     assert erase(store, "customer", {"2"}, by="dpo", reason="request 18")[one] == 4
     assert len(frame_of(tmp_path, one)) == 4
     assert [entry.reason for entry in store.erasures(one)] == ["request 17", "request 18"]
+
+
+def test_a_large_snapshot_is_erased_and_read_piece_by_piece(
+    store: SnapshotStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = 100_000
+    monkeypatch.setattr(row_groups, "ROWS_PER_GROUP", 8192)
+    monkeypatch.setattr(snapshots, "BATCH_ROWS", 4096)
+    monkeypatch.setattr(parquet_format, "ROWS_PER_PIECE", 4096)
+    monkeypatch.setattr(loading, "BATCH_ROWS", 4096)
+    columns = {f"x{number}": np.random.default_rng(number).normal(size=rows) for number in range(20)}
+    table = pa.table({"customer": np.arange(rows) % 1000, "when": ["2024-05-31"] * (rows - 1) + ["unknown"], **columns})
+    sha256 = content_sha256(table)
+    store.keep(table, sha256, Use("job_a", "model", {}, "", rows, 21))
+    # the rest would be times if anybody asked again what its texts are
+    wanted, size = table.filter(pa.compute.not_equal(table["customer"], 999)), table.nbytes
+    del table
+    whole, pool = pa.default_memory_pool(), pa.proxy_memory_pool(pa.default_memory_pool())
+    monkeypatch.setattr(file_source, "STREAMED_BYTES", 0)
+    monkeypatch.setattr(spool, "SPILL_BYTES", 0)
+    pa.set_memory_pool(pool)
+    try:
+        assert erase(store, "customer", {"999"}, by="dpo", reason="request 1") == {sha256: rows // 1000}
+        access = DataAccess((), Path(), store=str(tmp_path))
+        left = sum(piece.num_rows for piece in batches(SnapshotSource(sha256=sha256), access))
+    finally:
+        pa.set_memory_pool(whole)
+    assert left == rows - rows // 1000
+    assert pool.max_memory() < size / 3
+    assert store.erasures(sha256)[0].sha256 == content_sha256(wanted)
+
+
+def test_a_cut_off_snapshot_is_refused(store: SnapshotStore, tmp_path: Path) -> None:
+    sha256 = keep(store, customers())
+    path = Path(store.file(sha256).path)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(DataError, match="not what it was"):
+        frame_of(tmp_path, sha256)

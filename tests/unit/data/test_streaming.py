@@ -20,7 +20,7 @@ from training.data import DataAccess, SnapshotStore, load
 from training.data.canonical import canonical
 from training.data.content_hash import content_sha256, file_sha256
 from training.data.snapshots import Use
-from training.data.sources import file_source
+from training.data.sources import SOURCES, file_source
 from training.data.streaming import Gathered, Piece, gather, spool
 from training.data.streaming.row_groups import ROWS_PER_GROUP
 from training.errors import DataError, JobCancelledError
@@ -243,3 +243,12 @@ def test_the_spool_keeps_what_it_was_given(tmp_path: Path) -> None:
     for number in range(3):
         kept.put(pa.table({"a": [number] if number < 2 else ["x"]}))
     assert [one.column("a").to_pylist() for one in kept.pieces()] == [[0], [1], ["x"]]
+
+
+def test_a_compressed_file_counts_as_what_it_expands_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pd.DataFrame({"a": range(2000), "y": [0, 1] * 1000}).to_csv(tmp_path / "rows.csv.gz", index=False)
+    monkeypatch.setattr(file_source, "STREAMED_BYTES", 2 * (tmp_path / "rows.csv.gz").stat().st_size)
+    access, source = DataAccess((str(tmp_path),), tmp_path), FileSource(uri="rows.csv.gz")
+    pieces = SOURCES["file"].pieces(source, access, "data.source")
+    assert pieces is not None
+    assert sum(piece.rows.num_rows for piece in pieces) == 2000

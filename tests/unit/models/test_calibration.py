@@ -9,7 +9,7 @@ import pytest
 from sklearn.metrics import log_loss
 
 from training.models import calibration
-from training.models.base import FittedModel, HeldOut
+from training.models.base import FittedModel, HeldOut, Structure
 from training.models.calibration import calibrated, choose_calibration
 from training.mts_scoring.calibrated_predictor import CalibratedPredictor
 from training.mts_scoring.constant_predictor import ConstantPredictor
@@ -109,7 +109,7 @@ def test_a_row_is_never_corrected_by_what_its_group_teaches(monkeypatch: pytest.
         return real(method, learnt, *rest)
 
     monkeypatch.setattr(calibration, "fit_calibration", watched)
-    choose_calibration(scores, codes, None, 0, groups)
+    choose_calibration(scores, codes, None, 0, Structure(groups=groups))
     parts = [set(range(100)) - one for one in seen if len(one) < 100]
     assert len(parts) == calibration.PARTS
     assert sorted(group for part in parts for group in part) == list(range(100))

@@ -40,7 +40,7 @@ class DataReports:
     """The reports of all jobs, below the artifact store. Every method raises UnavailableError when it is away."""
 
     def __init__(self, artifact_uri: str) -> None:
-        self._folder = ArtifactFolder(f"{artifact_uri.rstrip('/')}/{FOLDER}")
+        self._folder = ArtifactFolder(artifact_uri, FOLDER)
 
     def keep(self, report: DataReport) -> None:
         """Keeps the report of a job; a later attempt at the job replaces it."""

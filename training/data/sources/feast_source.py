@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
+from pyarrow import parquet
+
 from training.data.access import DataAccess
-from training.data.canonical import canonical
 from training.data.connections import named, read_connections
 from training.data.sources.base import DataSource
+from training.data.streaming import USE_KEY, Piece, gather
 from training.errors import UnavailableError
 from training.result import FeatureStoreUse
 from training.spec import FeastSource
@@ -16,8 +22,8 @@ from training.spec import FeastSource
 if TYPE_CHECKING:
     from training.data.features.repository import FeatureRepository
 
-USE_KEY = b"mts.feature_store"
-"""Of the table's metadata: the FeatureStoreUse as JSON."""
+ROWS_PER_ASKING = 500_000
+"""Rows of the entities that the store is asked about at once; each time it reads its own files again."""
 
 
 class FeastRows(DataSource[FeastSource]):
@@ -30,7 +36,15 @@ class FeastRows(DataSource[FeastSource]):
         self._sources = sources
 
     def read(self, source: FeastSource, access: DataAccess, field: str, columns: Sequence[str] | None = None) -> Any:
-        """All rows of the entities, in their order; the metadata of the table say which features it has."""
+        """All rows of the entities, in their order, in memory."""
+        with tempfile.TemporaryDirectory(prefix="mts-rows-") as folder:
+            found = gather(self.pieces(source, access, field, columns), Path(folder), field)
+            return found.table if found.file is None else parquet.read_table(found.file)
+
+    def pieces(
+        self, source: FeastSource, access: DataAccess, field: str, columns: Sequence[str] | None = None
+    ) -> Generator[Piece, None, None]:  # fmt: skip
+        """The same, ROWS_PER_ASKING at once; the metadata of each piece say which features it has."""
         del columns
         repository = _opened(source, access, field)
         from training.data.features.history import with_history  # noqa: PLC0415 - an extra
@@ -39,16 +53,32 @@ class FeastRows(DataSource[FeastSource]):
             views = repository.by_service(str(source.feature_service))
         else:
             views = repository.by_reference(source.features)
-        entities = self._sources[source.entities.type].read(source.entities, access, f"{field}.entities")
         full = source.full_feature_names
-        found = with_history(entities, repository, views, source.timestamp_column, field, full_names=full)
         use = FeatureStoreUse(
             repository=source.repository, project=repository.project, feature_service=source.feature_service,
             timestamp_column=source.timestamp_column, known_at_event=repository.knows_when_written,
             online_store=repository.online_store,
             views=[repository.use_of(view, full_names=full) for view in views],
         )  # fmt: skip
-        return canonical(found, field).replace_schema_metadata({USE_KEY: use.model_dump_json()})
+        for entities in self._entities(source, access, f"{field}.entities"):
+            found = with_history(entities, repository, views, source.timestamp_column, field, full_names=full)
+            yield Piece("", found.replace_schema_metadata({USE_KEY: use.model_dump_json()}))
+
+    def _entities(self, source: FeastSource, access: DataAccess, field: str) -> Iterator[Any]:
+        """Canonical rows of the entities; of a source that is read in pieces no more than are asked about at once."""
+        reader = self._sources[source.entities.type]
+        pieces = reader.pieces(source.entities, access, field)
+        if pieces is None:
+            yield reader.read(source.entities, access, field)
+            return
+        with tempfile.TemporaryDirectory(prefix="mts-entities-") as folder, closing(pieces):
+            found = gather(pieces, Path(folder), reader.place(source.entities, field))
+            if found.table is not None:
+                yield found.table
+                return
+            with parquet.ParquetFile(found.file) as file:
+                for batch in file.iter_batches(batch_size=ROWS_PER_ASKING):
+                    yield pa.Table.from_batches([batch])
 
     def size_bytes(self, source: FeastSource, access: DataAccess, field: str) -> int:
         """Twice that of the entities: the size of the features is not known before they are read."""

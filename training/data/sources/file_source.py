@@ -55,7 +55,7 @@ class FileRows(DataSource[FileSource]):
         """Large files in pieces; small ones are best read whole."""
         field = f"{field}.uri"
         name, files = _of_one_format(source, access.files(source.uri, field=field), field)
-        if sum(file.size_bytes for file in files) < STREAMED_BYTES:
+        if sum(file.content_bytes for file in files) < STREAMED_BYTES:
             return None
         files = [file for file in files if admits(source.filter, file, field)]
         return pieces_of(name, files, field, Wanted(columns, source.filter), _nothing_left(source, field))

@@ -2,44 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any
 
 from training.data.access import DataAccess
-from training.data.canonical import canonical
-from training.data.content_hash import content_sha256
-from training.data.formats import FORMATS
+from training.data.formats.base import ALL
 from training.data.snapshots import SnapshotStore
+from training.data.sources import file_source
 from training.data.sources.base import DataSource
+from training.data.sources.file_source import one_file, pieces_of
+from training.data.streaming import Piece
 from training.errors import AccessError, DataError
 from training.spec import SnapshotSource
 
 
 class SnapshotRows(DataSource[SnapshotSource]):
-    """Reads a snapshot whole, and checks that it is still what its name says."""
+    """Reads all rows of a snapshot, and checks first that it is still what its name says."""
 
     def read(
         self, source: SnapshotSource, access: DataAccess, field: str, columns: Sequence[str] | None = None
     ) -> Any:  # fmt: skip
         """All rows."""
         del columns
-        place = f"{field}.sha256"
-        store = _store(access, place)
-        file = store.file(source.sha256)
-        table = canonical(FORMATS["parquet"].read(file, place), place)
-        known = {source.sha256, *(erasure.sha256 for erasure in store.erasures(source.sha256))}
-        if content_sha256(table) not in known:
-            hint = "Train from the source again."
-            raise DataError.at(place, source.sha256, "the snapshot is not what it was when it was kept", hint=hint)
-        return table
+        place = self.place(source, field)
+        return one_file("parquet", _checked(source, access, place).file(source.sha256), place, ALL)
+
+    def pieces(
+        self, source: SnapshotSource, access: DataAccess, field: str, columns: Sequence[str] | None = None
+    ) -> Generator[Piece, None, None] | None:
+        """A large snapshot in pieces."""
+        del columns
+        place = self.place(source, field)
+        file = _store(access, place).file(source.sha256)
+        if file.size_bytes < file_source.STREAMED_BYTES:
+            return None
+        _checked(source, access, place)
+        nothing = DataError.at(place, source.sha256, "all rows were erased", hint="Train from the source again.")
+        return pieces_of("parquet", [file], place, ALL, nothing)
+
+    def place(self, source: SnapshotSource, field: str) -> str:
+        """The hash."""
+        del source
+        return f"{field}.sha256"
 
     def size_bytes(self, source: SnapshotSource, access: DataAccess, field: str) -> int:
         """Size of the file."""
-        return _store(access, f"{field}.sha256").file(source.sha256).size_bytes
+        return _store(access, self.place(source, field)).file(source.sha256).size_bytes
 
     def uri(self, source: SnapshotSource) -> str:
         """The hash."""
         return f"snapshot:{source.sha256}"
+
+
+def _checked(source: SnapshotSource, access: DataAccess, place: str) -> SnapshotStore:
+    store = _store(access, place)
+    if not store.is_whole(source.sha256):
+        hint = "Train from the source again."
+        raise DataError.at(place, source.sha256, "the snapshot is not what it was when it was kept", hint=hint)
+    return store
 
 
 def _store(access: DataAccess, field: str) -> SnapshotStore:

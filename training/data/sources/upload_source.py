@@ -32,7 +32,7 @@ class UploadRows(DataSource[UploadSource]):
         """A large file in pieces."""
         place = self.place(source, field)
         name, file = _store(access, place).file(source.id)
-        if file.size_bytes < file_source.STREAMED_BYTES:
+        if file.content_bytes < file_source.STREAMED_BYTES:
             return None
         nothing = DataError.at(place, source.id, "no rows", hint="Upload a file with rows.")
         return pieces_of(name, [file], place, Wanted(columns), nothing)

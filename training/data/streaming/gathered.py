@@ -12,7 +12,7 @@ import pyarrow as pa
 from training.data.canonical import clean_names
 from training.data.streaming.facts import ColumnFacts
 from training.data.streaming.origins import check_same_columns, common_type, widened
-from training.data.streaming.piece import Piece
+from training.data.streaming.piece import USE_KEY, Piece
 from training.data.streaming.row_groups import write_rows
 from training.data.streaming.spool import Spool
 
@@ -29,6 +29,8 @@ class Gathered:
     rows: int
     nbytes: int
     """Of the rows as Arrow holds them."""
+    feature_store: bytes | None = None
+    """A FeatureStoreUse as JSON, where features came from one."""
 
 
 def gather(pieces: Iterable[Piece], folder: Path, place: str, told: Told | None = None) -> Gathered:
@@ -55,11 +57,12 @@ def gather(pieces: Iterable[Piece], folder: Path, place: str, told: Told | None 
     schema = pa.schema(list(zip(seen.names, kinds, strict=True)))
     if not seen.spool.is_on_disk:
         tables = [*seen.converted(schema)]
-        return Gathered(pa.concat_tables(tables) if tables else schema.empty_table(), None, seen.rows, seen.nbytes)
+        table = pa.concat_tables(tables) if tables else schema.empty_table()
+        return Gathered(table, None, seen.rows, seen.nbytes, seen.use)
     path = folder / "rows.parquet"
     write_rows(seen.converted(schema), schema, path)
     seen.spool.clear()
-    return Gathered(None, path, seen.rows, seen.nbytes)
+    return Gathered(None, path, seen.rows, seen.nbytes, seen.use)
 
 
 @dataclass
@@ -77,12 +80,14 @@ class _Seen:
     origins: list[_Origin] = field(default_factory=list)
     rows: int = 0
     nbytes: int = 0
+    use: bytes | None = None
 
     def begin_anew(self) -> None:
         self.spool.clear()
         self.names, self.origins, self.rows, self.nbytes = [], [], 0, 0
 
     def put(self, piece: Piece) -> None:
+        self.use = (piece.rows.schema.metadata or {}).get(USE_KEY, self.use)
         rows = piece.rows.rename_columns(clean_names(piece.rows.column_names, self.place))
         if not self.origins:
             self.names = rows.column_names

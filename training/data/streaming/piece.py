@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+USE_KEY = b"mts.feature_store"
+"""Of the metadata of `rows`: which features of a feature store it has, a FeatureStoreUse as JSON."""
+
 
 @dataclass(frozen=True)
 class Piece:

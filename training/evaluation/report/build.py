@@ -21,7 +21,7 @@ from training.evaluation.report.model import Explanation, LearningPoint, Report,
 from training.evaluation.statistic import FloatArray
 from training.evaluation.weak_slices import FALSE_DISCOVERY_RATE, find_weak_slices, row_loss
 from training.mts_scoring.model import ScoringModel
-from training.result import DataSummary, GateVerdict, Interval, LeaderboardRow, SliceRow
+from training.result import CrossValidation, DataSummary, GateVerdict, Interval, LeaderboardRow, SliceRow
 from training.spec import TrainSpec
 
 
@@ -48,6 +48,7 @@ class ReportInputs:
     facts: dict[str, str] = field(default_factory=dict)
     learning_curve: Sequence[LearningPoint] = ()
     study: Study | None = None
+    cross_validation: CrossValidation | None = None
 
 
 def build_report(given: ReportInputs) -> Report:
@@ -80,6 +81,7 @@ def build_report(given: ReportInputs) -> Report:
         learning_curve=list(given.learning_curve),
         leaderboard=given.leaderboard,
         study=given.study,
+        cross_validation=given.cross_validation,
         gate=given.gate,
         data=given.data,
         profile=make_profile(given.train, model.features, given.scores, list(model.classes) or ["prediction"]),

@@ -7,6 +7,7 @@ from typing import Any
 
 from training.evaluation.profile import Profile
 from training.result import (
+    CrossValidation,
     DataSummary,
     GateVerdict,
     Interval,
@@ -216,6 +217,7 @@ class Report(ResultModel):
     learning_curve: list[LearningPoint]
     leaderboard: list[LeaderboardRow]
     study: Study | None = None
+    cross_validation: CrossValidation | None = None
     gate: GateVerdict | None
     data: DataSummary
     data_uri: str

@@ -8,6 +8,7 @@ import pytest
 
 from training.evaluation.report import Report, render_page
 from training.evaluation.report.svg import number, ticks
+from training.result import CrossValidation, FoldRow, Interval
 
 from .conftest import MODELS, Fitted, fit, table
 
@@ -53,6 +54,19 @@ def test_the_page_shows_the_figures_of_the_report(report: Report) -> None:
     for words in ("ROC", "Precision and recall", "Calibration", "Confusion", "Cost of the threshold", "Limits",
                   "Weak slices", "compared with", "TreeSHAP", "aliases champion"):  # fmt: skip
         assert words in text
+
+
+def test_a_cross_validation_is_shown(report: Report) -> None:
+    rows = [
+        FoldRow(repeat=1, fold=1, train_rows=60, validation_rows=15, test_rows=25, metrics={"roc_auc": 0.7123}),
+        FoldRow(repeat=1, fold=2, train_rows=60, validation_rows=15, test_rows=25, error="it diverged"),
+        FoldRow(repeat=1, fold=3, train_rows=60, validation_rows=15, test_rows=25, metrics={"roc_auc": 0.7345}),
+    ]
+    mean = {"roc_auc": Interval(value=0.7234, low=0.6, high=0.8)}
+    crossed = CrossValidation(folds=3, repeats=1, metrics=mean, rows=rows)
+    text = " ".join(Page(render_page(report.model_copy(update={"cross_validation": crossed}))).text.split())
+    assert "Cross-validation: 3 folds" in text
+    assert "roc_auc 0.7234 0.6000 to 0.8000 0.7123 0.7345" in text
 
 
 def test_values_of_the_data_cannot_become_markup(report: Report) -> None:
