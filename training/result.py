@@ -214,6 +214,8 @@ class StudySummary(ResultModel):
     """Trials that an attempt before this one had finished."""
     started_from: list[dict[str, Any]] = []
     """Configurations of earlier studies that were tried first."""
+    blend: dict[int, float] = {}
+    """Share of each trial in the model, by number; empty where it is that of the best trial alone."""
     spent_s: float
 
 

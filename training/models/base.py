@@ -149,6 +149,10 @@ class ModelFamily(ABC):
             JobCancelledError: the observer asked for it.
         """
 
+    def canonical(self, name: str) -> str:
+        """The name of a parameter that may be an alias of another; itself where it is none."""
+        return name
+
     def reports_steps(self, spec: ModelSpec) -> bool:
         """Whether a fit calls `FitContext.on_step`, so that a bad one can be ended early."""
         return False

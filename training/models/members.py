@@ -125,7 +125,7 @@ def stack(pool: Pool, members: Sequence[FoldedModel], combining: Combining) -> S
     scores = {member.name: member.scores(len(pool), held) for member in complete}
     listed = list(scores.values())
     combination = combining.learn(listed, rows)
-    own = _crossed([np.searchsorted(held, fold.held) for fold in folds], rows, listed, combining)
+    own = crossed([np.searchsorted(held, fold.held) for fold in folds], rows, listed, combining)
     weights = np.abs(np.asarray(combination.weights))
     shares = dict(zip(scores, (weights / max(weights.sum(), 1e-300)).tolist(), strict=True))
     kept = [place for place, weight in enumerate(combination.weights) if weight != 0.0] or [0]
@@ -137,7 +137,7 @@ def stack(pool: Pool, members: Sequence[FoldedModel], combining: Combining) -> S
     return Stacked(predictor, combination, HeldOut(rows.target, rows.weight, own, rows_of_members))
 
 
-def _crossed(parts: Sequence[Positions], rows: Rows, scores: Sequence[Scores], combining: Combining) -> Scores:
+def crossed(parts: Sequence[Positions], rows: Rows, scores: Sequence[Scores], combining: Combining) -> Scores:
     """The stack's scores of each fold by a combination of the others; with one fold, by halves of it."""
     if len(parts) == 1:
         order = np.argsort(np.random.default_rng(combining.seed).random(len(rows)), kind="stable")

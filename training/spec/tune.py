@@ -21,6 +21,14 @@ class _Parameter(SpecModel):
     when: dict[str, Scalar | list[Scalar]] | None = None
     """Only searched where another parameter has this value, or one of these: {"tree_method": ["hist", "approx"]}."""
 
+    @field_validator("when")
+    @classmethod
+    def _on_something(cls, when: dict[str, Scalar | list[Scalar]] | None) -> dict[str, Scalar | list[Scalar]] | None:
+        for name, values in (when or {}).items():
+            if values == []:
+                raise ValueError(f"{name} has no value with which to search this parameter; give one at least")
+        return when
+
 
 class _Range(_Parameter):
     log: bool = False
@@ -33,8 +41,11 @@ class _Range(_Parameter):
             raise ValueError(f"low, {low}, is above high, {high}; swap them")
         if self.log and low <= 0:
             raise ValueError(f"a range over orders of magnitude starts above zero, not at {low}; raise low or drop log")
-        if self.log and getattr(self, "step") is not None:  # noqa: B009
+        step = getattr(self, "step")  # noqa: B009
+        if self.log and step is not None:
             raise ValueError("a range over orders of magnitude has no step; give log or step")
+        if step is not None and low < high < low + step:
+            raise ValueError(f"step, {step}, is longer than the range from {low} to {high}; lower it or leave it out")
         return self
 
 

@@ -27,8 +27,6 @@ from training.tuning.work import Progress, TrialWork
 
 logger = logging.getLogger("training")
 
-KEPT_SCORES = 1
-"""Trials, the best ones, whose scores of the held-out rows are kept; and those of the default configuration."""
 LATE_S, LATE_SHARE = 5.0, 0.1
 """After the time budget, for fits that return the best so far; plus a share of the budget. Then they are ended."""
 NOISE_EVERY = 20
@@ -67,6 +65,8 @@ class StudySetup:
     is_hard: bool = False
     """Whether the budget holds for the first trial too; else that has all the time that it needs."""
     noise: Callable[[TrialRow], float] | None = None
+    kept_scores: int = 1
+    """Trials, the best ones, whose scores of the held-out rows are kept; and those of the default configuration."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,8 @@ class _Study:
             self._proposer.learn(row)
             self._stops.learn(row)
         if not self._journal.rows:
-            self._ledger.expect({}, "default")
+            for start in self.plan.starts:
+                self._ledger.expect(dict(start), "default")
             for config in self.setup.earlier:
                 self._ledger.expect(config, "earlier")
         self._deadline = None if self.setup.budget_s is None else time.monotonic() + self.setup.budget_s
@@ -179,7 +180,7 @@ class _Study:
         best = self._ledger.best()
         if best is not None:
             self.listener.best(best, len(self._ledger.ended))
-        if number != 0 and number not in self._ledger.best_numbers(KEPT_SCORES):
+        if number != 0 and number not in self._ledger.best_numbers(self.setup.kept_scores):
             self._work.scores_file(number).unlink(missing_ok=True)
         self._stop_if_enough()
 

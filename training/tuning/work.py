@@ -15,8 +15,10 @@ from training.data.table import Rows
 from training.evaluation import point_metrics
 from training.models import FitContext, FitData, FittedModel, family_of
 from training.spec import ModelSpec
+from training.tuning.members import model_with
 from training.tuning.milestones import Milestones, Pace, Report
 from training.tuning.objective import FIT_S, PREDICT_MS, Goal
+from training.tuning.spread_fit import SpreadFit
 
 Fit = Callable[[ModelSpec, FitData, FitContext], FittedModel]
 Scores = npt.NDArray[np.float64]
@@ -55,7 +57,11 @@ class TrialWork:
 
     def model_of(self, config: Mapping[str, Any]) -> ModelSpec:
         """The model with the trial's values."""
-        return self.model.model_copy(update={"params": {**self.model.params, **config}})
+        return model_with(self.model, self.parts[0].schema.task, config)
+
+    def fit_of(self, number: int) -> Fit:
+        """How the trial's model is fitted."""
+        return self.fit.of(number) if isinstance(self.fit, SpreadFit) else self.fit
 
     def scores_file(self, number: int) -> Path:
         """Where the trial leaves its scores of the held-out rows."""
@@ -133,10 +139,10 @@ class Trial:
             self._milestones = milestones
         context = FitContext(
             seed=work.seed + place, cpus=work.cpus, gpus=work.gpus, deadline=self.deadline, on_step=milestones,
-            prepared=self.caches[place],
+            prepared=self.caches[place].setdefault(model.family, {}),
         )  # fmt: skip
         started = time.perf_counter()
-        fitted = work.fit(model, data, context)
+        fitted = work.fit_of(self.number)(model, data, context)
         fit_s = time.perf_counter() - started
         held_out = held_out_of(data)
         scores = fitted.predictor.predict(held_out.frame)
