@@ -190,6 +190,8 @@ class TrialRow(ResultModel):
     curve_metric: str | None = None
     facts: dict[str, float] = {}
     """What the fit found, such as the best round."""
+    schedule: list[dict[str, Any]] = []
+    """With the scheduler pbt: the values of each stage of the fit, the last ones are `params`."""
     started_at: str | None = None
     finished_at: str | None = None
     error: str | None = None

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import logging
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from training.data.table import Rows
 from training.distributed import Spread, engine_of
-from training.models import FitContext, FitData, FittedModel, HeldOut, Member, family_of
+from training.models import FitContext, FitData, FittedModel, HeldOut, Member, Stage, family_of
 from training.mts_scoring.stack_predictor import StackPredictor
 from training.result import TrialRow
 from training.spec import TrainSpec
 from training.tuning.blend import CANDIDATES, Blend, blend
 from training.tuning.members import is_blended
+from training.tuning.population import STAGES
 from training.tuning.study import StudyOutcome
 from training.tuning.work import Trial, TrialWork, held_out_of
 
@@ -65,6 +68,8 @@ class Refitting:
 
     def _fit(self, row: TrialRow, deadline: float | None) -> FittedModel:
         """The trial's configuration on all rows, with as many rounds as were best."""
+        if row.schedule:
+            return self._fit_in_stages(row, deadline)
         tried = self.work.model_of(row.params)
         model = family_of(tried).without_early_stopping(tried, row.facts)
         # no checkpoint: that of a trial would not be one of the refit
@@ -72,6 +77,21 @@ class Refitting:
         if model.family == self.spec.model.family:
             return engine_of(self.spec).fit(model, self.whole, context, self.spread)
         return family_of(model).fit(model, self.whole, context)
+
+    def _fit_in_stages(self, row: TrialRow, deadline: float | None) -> FittedModel:
+        """As the trial was trained: with the values of each stage in turn, up to the epoch that was best."""
+        best, epochs = max(1, round(row.facts["best_epoch"])), int(row.facts["scheduled_epochs"])
+        with tempfile.TemporaryDirectory(prefix="mts-stages-") as folder:
+            start: Path | None = None
+            for number, config in enumerate(row.schedule):
+                stage = Stage(number, STAGES, start, Path(folder) / f"{number}.pt", until=best)
+                model = self.work.model_of({**config, "max_epochs": epochs})
+                context = replace(self.context, checkpoint_folder=None, deadline=deadline, stage=stage)
+                fitted = family_of(model).fit(model, self.whole, context)
+                if stage.last_step(epochs) == best:
+                    break
+                start = stage.end
+        return fitted
 
     def _held_out(self, scores: Scores) -> HeldOut:
         """Of the best trial, and beside it those of the default configuration."""

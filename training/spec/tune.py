@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from training.spec.base import SpecModel
 
 Searcher = Literal["tpe", "cmaes", "random", "grid", "hyperopt"]
-Scheduler = Literal["none", "asha", "hyperband", "median"]
+Scheduler = Literal["none", "asha", "hyperband", "median", "pbt"]
 Scalar = bool | int | float | str | None
 
 MAX_TRIALS = 10_000
@@ -113,7 +113,8 @@ class TuneSpec(SpecModel):
     """Measure each trial by cross-validation over the train and validation rows instead of on the validation rows."""
     searcher: Searcher = "tpe"
     scheduler: Scheduler | None = None
-    """Ends bad trials early. Default: asha where the family tells how it does while it learns, else none."""
+    """Ends bad trials early. Default: asha where the family tells how it does while it learns, else none. pbt trains
+    all trials side by side, and bad ones go on from copies of good ones with changed values: for torch."""
     search_space: dict[str, ParameterSpec] = {}
     """Parameters of `model.params`: these replace or join those of the family's own space. What `model.params` fixes is
     not searched, unless it is named here; then its value is that of the first trial."""

@@ -93,7 +93,7 @@ class _Run:
         left_s = None if config["until"] is None else config["until"] - time.time()
         deadline = None if left_s is None else time.monotonic() + left_s
         self._cpus, self._is_spread = work.cpus, isinstance(work.fit, SpreadFit)
-        self._trial = Trial(work, config["number"], config["config"], caches, deadline)
+        self._trial = Trial(work, config["number"], config["config"], caches, deadline, config["stage"])
         self._thread = threading.Thread(target=self._work, name=f"trial-{config['number']}", daemon=True)
         self._is_started = False
 

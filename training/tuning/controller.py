@@ -20,6 +20,7 @@ from ray.tune.registry import register_trainable
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search.search_algorithm import SearchAlgorithm
 
+from training.models import Stage
 from training.tuning.actor import OUTCOME, Failure, TrialActor, WorkReference
 from training.tuning.share import Share, waits_in_cluster
 from training.tuning.work import Progress, TrialOutcome
@@ -31,11 +32,13 @@ LEND_S = 0.05
 
 @dataclass(frozen=True)
 class Proposal:
-    """A configuration to try; `until` is the time.time() at which its fit is to end with the best so far."""
+    """A configuration to try; `until` is the time.time() at which its fit is to end with the best so far, `stage` the
+    stretch of the fit, None for all of it."""
 
     number: int
     config: dict[str, Any]
     until: float | None = None
+    stage: Stage | None = None
 
 
 Finding = TrialOutcome | Failure | Progress
@@ -157,6 +160,7 @@ class StudyController(TuneController):
         def make(proposal: Proposal) -> Trial:
             config = {
                 "work": work, "number": proposal.number, "config": proposal.config, "until": proposal.until,
+                "stage": proposal.stage,
             }  # fmt: skip
             return Trial(
                 TRAINABLE, config=config, trial_id=f"{proposal.number:05d}-{next(tries)}", storage=storage,

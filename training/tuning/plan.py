@@ -15,6 +15,7 @@ from training.tuning.members import MEMBER, canonical, is_blended, owner_of, sea
 from training.tuning.objective import Constraint, Goal
 from training.tuning.plan_problems import (
     can_report,
+    changeable,
     condition_problems,
     metric_problems,
     of_member,
@@ -53,7 +54,7 @@ def plan_study(spec: TrainSpec, task: str) -> StudyPlan:
     if problems:
         raise SpecError(f"{problems[0].field}: {problems[0].message}", problems=problems)
     space = space_of(spec, task)
-    problems = [*space_problems(tune, space), *scheduler_problems(spec)]
+    problems = [*scheduler_problems(spec), *space_problems(tune, space)]
     if problems:
         raise SpecError(f"{problems[0].field}: {problems[0].message}", problems=problems)
     objectives = tuple(tune.objectives) or (tune.metric or spec.promotion.metric or primary_metric(task),)
@@ -78,6 +79,8 @@ def space_of(spec: TrainSpec, task: str) -> Space:
     parameters: dict[str, ParameterSpec] = {}
     if tune.searcher != "grid":
         parameters = {name: parameter for name, parameter in own.parameters.items() if name not in named.values()}
+        if tune.scheduler == "pbt":
+            parameters = {name: parameters[name] for name in parameters if name in changeable(spec)}
     elif is_blended(spec.model):
         owners = [label for label in members if any(owner_of(name)[0] == label for name in tune.search_space)]
         parameters[MEMBER] = Choice(type="choice", values=owners or list(members))

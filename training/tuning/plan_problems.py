@@ -148,6 +148,9 @@ def scheduler_problems(spec: TrainSpec) -> Iterator[Problem]:
     if scheduler in {None, "none"}:
         return
     field = "tune.scheduler"
+    if scheduler == "pbt":
+        yield from _population_problems(spec)
+        return
     if len(tune.objectives) > 1:
         yield Problem(field, scheduler, "ends trials by one metric; with several objectives use none")
     elif spec.resources.max_workers > 1:
@@ -157,3 +160,33 @@ def scheduler_problems(spec: TrainSpec) -> Iterator[Problem]:
         model = getattr(spec.model, "estimator", spec.model.family)
         message = f"cannot drive {model}, which does not tell how it does while it learns; use none, or set folds"
         yield Problem(field, scheduler, message)
+
+
+def changeable(spec: TrainSpec) -> frozenset[str]:
+    """Parameters that pbt can search."""
+    return family_of(spec.model).changeable(spec.model)
+
+
+def _population_problems(spec: TrainSpec) -> Iterator[Problem]:
+    """What does not go with pbt."""
+    tune, names = spec.tune or TuneSpec(), changeable(spec)
+    field = "tune.scheduler"
+    if not names:
+        message = f"cannot drive {spec.model.family}, whose weights no other trial can go on from; use asha or none"
+        yield Problem(field, "pbt", message)
+        return
+    if spec.resources.max_workers > 1:
+        yield Problem(field, "pbt", "drives fits of one worker; set resources.num_workers to 1, or use none")
+    if len(tune.objectives) > 1:
+        yield Problem(field, "pbt", "compares trials by one metric; with several objectives use none")
+    if tune.folds is not None:
+        yield Problem("tune.folds", tune.folds, "the scheduler pbt measures on the validation rows; leave folds out")
+    if tune.searcher == "grid":
+        yield Problem("tune.searcher", "grid", "the scheduler pbt changes values on the way; use tpe or random")
+    if tune.stop.patience is not None or tune.stop.below_noise:
+        message = "the scheduler pbt trains all trials side by side; use stop.target, or a time budget"
+        yield Problem("tune.stop", "patience" if tune.stop.patience else "below_noise", message)
+    for name in tune.search_space:
+        if name not in names:
+            message = f"cannot change while a network trains; pbt searches {', '.join(sorted(names))}"
+            yield Problem(f"tune.search_space.{name}", name, message)

@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from training.result import TrialRow
 from training.spec import Choice, FloatRange, IntRange, ParameterSpec
 from training.spec.tune import Searcher
+from training.tuning.ledger import MILESTONE
 from training.tuning.objective import Goal, is_maximized, is_rising
 from training.tuning.space import Config, Space
 
@@ -116,10 +117,11 @@ class OptunaProposer:
 
     def _steps(self, row: TrialRow) -> dict[int, float]:
         """The last point of the curve, turned to the direction of the objective: the sampler ranks trials that ended
-        early by how far they came, and then by this."""
+        early by how far they came, and then by this. Rounds would not do: of two learning rates the smaller one has
+        come less far after as many."""
         if not row.curve or row.curve_metric is None:
             return {}
-        step, value = row.curve[-1]
+        step, value = round(row.facts.get(MILESTONE, row.curve[-1][0])), row.curve[-1][1]
         return {step: value if is_rising(row.curve_metric) == is_maximized(self._goal.first) else -value}
 
 

@@ -261,3 +261,35 @@ def test_trials_of_several_workers_cannot_be_ended_early_or_vary_in_size() -> No
     assert fails({"scheduler": "asha"}, resources=spread).problems[0].field == "tune.scheduler"
     elastic = fails({}, model={"family": "torch"}, resources={"num_workers": [1, 2], "engine": "ray_train"})
     assert elastic.problems[0].field == "resources.num_workers"
+
+
+TORCH = {"family": "torch"}
+
+
+def test_pbt_searches_what_may_change_while_a_network_trains() -> None:
+    plan = plan_study(spec_of({"scheduler": "pbt"}, model=TORCH), "binary")
+
+    assert {"learning_rate", "weight_decay", "dropout"} == set(plan.space.parameters)
+
+
+@pytest.mark.parametrize(
+    ("model", "tune", "field", "words"),
+    [
+        ({"family": "xgboost"}, {}, "tune.scheduler", "cannot drive xgboost"),
+        (TORCH, {"search_space": {"n_blocks": range_of(1, 4, "int")}}, "tune.search_space.n_blocks", "cannot change"),
+        (TORCH, {"folds": 3}, "tune.folds", "validation rows"),
+        (
+            TORCH,
+            {"searcher": "grid", "search_space": {"dropout": range_of(0, 0.4, step=0.1)}},
+            "tune.searcher",
+            "on the way",
+        ),
+        (TORCH, {"stop": {"patience": 3}}, "tune.stop", "side by side"),
+        (TORCH, {"objectives": ["roc_auc", "fit_s"]}, "tune.scheduler", "one metric"),
+    ],
+)
+def test_what_pbt_cannot_drive_is_named(model: dict[str, Any], tune: dict[str, Any], field: str, words: str) -> None:
+    error = fails({"scheduler": "pbt"} | tune, model=model)
+
+    assert error.problems[0].field == field
+    assert words in error.message
