@@ -91,3 +91,39 @@ def test_searches_with_several_workers_a_trial_do_not_starve_each_other(tmp_path
     # nothing is left of their workers
     assert {entry["state"] for entry in placement_group_table().values()} <= {"REMOVED"}
     assert not list(tmp_path.glob("*/checkpoints/**/trial-*"))
+
+
+class Dies(SilentObserver):
+    """Ends the process of a search, as it were, when a third of it is done."""
+
+    class Death(BaseException):
+        pass
+
+    def progress(self, fraction: float, eta_s: float | None = None) -> None:
+        if 0.33 < fraction < 1.0:
+            raise self.Death
+
+
+def test_a_population_learns_in_stages_and_goes_on_after_its_process_died(tmp_path: Path) -> None:
+    workplace = workplace_in(tmp_path)
+    params = {"max_epochs": 8, "d_block": 16, "n_blocks": 1, "k": 4, "numeric_embeddings": "none"}
+    tune = {"num_trials": 5, "scheduler": "pbt", "max_concurrent_trials": 1}
+    spec = spec_of("population", model={"family": "torch", "params": params}, tune=tune)
+    with pytest.raises(Dies.Death):
+        run(spec, workplace, Dies(), job_id="job_population")
+
+    result = run(spec, workplace, SilentObserver(), job_id="job_population")
+
+    assert result.study is not None
+    assert result.study.trials == {"COMPLETE": 5}
+    assert result.study.resumed_trials == 5
+    rows = workplace.registry.trials("population", "job_population")
+    stages = {len(row.schedule) for row in rows}
+    assert len(stages) == 1
+    assert stages.pop() > 2
+    # the default configuration stays what it is; another one went on from a copy with other values
+    assert rows[0].schedule == [{}] * len(rows[0].schedule)
+    assert any(len({str(config) for config in row.schedule}) > 1 for row in rows)
+    assert all([step for step, _ in row.curve] == sorted({step for step, _ in row.curve}) for row in rows)
+    assert result.study.best.values["roc_auc"] == max(row.values["roc_auc"] for row in rows)
+    assert result.metrics["roc_auc"].value > 0.6
