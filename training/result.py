@@ -215,6 +215,8 @@ class TrialRow(ResultModel):
     curve_metric: str | None = None
     facts: dict[str, float] = {}
     """What the fit found, such as the best round."""
+    schedule: list[dict[str, Any]] = []
+    """With the scheduler pbt: the values of each stage of the fit, the last ones are `params`."""
     started_at: str | None = None
     finished_at: str | None = None
     error: str | None = None
@@ -239,6 +241,8 @@ class StudySummary(ResultModel):
     """Trials that an attempt before this one had finished."""
     started_from: list[dict[str, Any]] = []
     """Configurations of earlier studies that were tried first."""
+    blend: dict[int, float] = {}
+    """Share of each trial in the model, by number; empty where it is that of the best trial alone."""
     spent_s: float
 
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import ray
 from ray.actor import ActorHandle
-from ray.util import get_placement_group, remove_placement_group
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ray_app.dispatcher.autoscaler import node_types
@@ -20,6 +19,7 @@ from ray_app.dispatcher.node_sizes import read_capacity, worker_exit_detail
 from ray_app.dispatcher.processes import end_process
 from ray_app.dispatcher.worker import run_attempt, tidy
 from training.distributed.cancelling import cancel
+from training.distributed.gang import release_below, release_named
 
 logger = logging.getLogger(__name__)
 
@@ -106,14 +106,12 @@ class RayCluster:
         self._give_back_room(job_id)
 
     def _give_back_room(self, job_id: str) -> None:
-        """A process that was killed leaves the placement group of its workers behind."""
+        """A process that was killed leaves the placement groups of its workers behind: its own, and those of trials."""
         name = self._rooms.get(job_id)
         if name is None:
             return
-        try:
-            remove_placement_group(get_placement_group(name))
-        except ValueError:
-            logger.debug("%s has given its room back itself", job_id)
+        release_named(name)
+        release_below(name)
 
     def tidy(self, job_id: str, name: str) -> None:
         """Runs where a job could: in a process that has everything imported."""

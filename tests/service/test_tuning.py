@@ -89,3 +89,27 @@ def test_a_job_without_a_search_has_no_trials(whole: WholeService) -> None:
     assert trials(whole, job["id"]) == []
     assert whole.http.get("/api/v1/jobs/job_unknown/trials").status_code == 404
     assert whole.http.get(f"/api/v1/jobs/{job['id']}/trials?cursor=x").status_code == 422
+
+
+def test_a_search_is_shown_begun_from_and_reproduced(whole: WholeService) -> None:
+    changes = {"model": {"family": "xgboost", "params": {"n_estimators": 40}}, "evaluation": {"bootstrap_samples": 20}}
+    tune = {"num_trials": 10, "max_concurrent_trials": 1}
+    first = whole.finished(whole.submit(name="searched", tune=tune, **changes)["id"])
+    second = whole.finished(whole.submit(name="searched", tune=tune | {"num_trials": 3}, **changes)["id"])
+    third = whole.submit(name="other", tune=tune | {"num_trials": 2, "warm_start_from": first["id"]}, **changes)
+    again = whole.http.post(f"/api/v1/jobs/{second['id']}/reproduce").raise_for_status().json()
+
+    assert {job["status"] for job in (first, second)} == {"SUCCEEDED"}
+    best = max((row for row in trials(whole, first["id"]) if row["params"] and row["values"]),
+               key=lambda row: row["values"]["roc_auc"])  # fmt: skip
+    assert best["params"] in second["result"]["study"]["started_from"]
+    assert best["params"] in whole.finished(third["id"])["result"]["study"]["started_from"]
+    assert second["result"]["study"]["best"]["values"]["roc_auc"] >= best["values"]["roc_auc"]
+    repeated = whole.finished(again["id"])
+    assert repeated["status"] == "SUCCEEDED", repeated["error"]
+    assert repeated["result"]["identical"] is True
+    version = first["result"]["model"]["version"]
+    page = whole.http.get(f"/api/v1/models/searched/versions/{version}/report", headers={"Accept": "text/html"}).text
+    for title in ("Optimisation history", "Importance of the parameters", "Learning curves of the trials",
+                  "Parallel coordinates"):  # fmt: skip
+        assert title in page

@@ -8,7 +8,7 @@ from typing import Self
 
 import ray
 from ray.util import get_placement_group, placement_group, remove_placement_group
-from ray.util.placement_group import PlacementGroup
+from ray.util.placement_group import PlacementGroup, placement_group_table
 
 from training.events import Observer
 
@@ -65,6 +65,15 @@ def release_named(label: str) -> None:
         return
     logger.info("room that an earlier attempt left is given back")
     remove_placement_group(left)
+
+
+def release_below(label: str) -> None:
+    """Gives back what fits whose labels begin with this one, and a colon, have left."""
+    table: dict[str, dict[str, object]] = placement_group_table()
+    for entry in table.values():
+        name = str(entry["name"])
+        if name.startswith(f"{label}:") and entry["state"] != "REMOVED":
+            release_named(name)
 
 
 def describe(bundle: Mapping[str, float], workers: int) -> str:

@@ -105,6 +105,9 @@ class TrainPeers:
         """What was saved of the network, where it was the one in work."""
         return self._open if self._open.get("name") == name else None
 
+    def pause(self, state: Callable[[], Mapping[str, Any]]) -> None:
+        """Nothing: a fit of several workers has one stage."""
+
     def keep(self, name: str, result: Mapping[str, Any]) -> None:
         """For the next checkpoint."""
         self._kept[name] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from training.models.auto_model import AutoFamily
-from training.models.base import FitContext, FitData, FittedModel, HeldOut, Member, ModelFamily, Structure
+from training.models.base import FitContext, FitData, FittedModel, HeldOut, Member, ModelFamily, Stage, Structure
 from training.models.hybrid_model import HybridFamily
 from training.models.sklearn_model import SklearnFamily
 from training.models.torch_model import TorchFamily
@@ -13,7 +13,8 @@ from training.models.xgboost_model import XGBoostFamily
 from training.spec import ModelSpec
 
 __all__ = [
-    "FAMILIES", "FitContext", "FitData", "FittedModel", "HeldOut", "Member", "ModelFamily", "Structure", "family_of",
+    "FAMILIES", "FitContext", "FitData", "FittedModel", "HeldOut", "Member", "ModelFamily", "Stage", "Structure",
+    "family_of",
 ]  # fmt: skip
 
 

@@ -58,6 +58,26 @@ class FitData:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """A stretch of a fit, which goes on where another one ended, perhaps with other values of some parameters.
+
+    `number` of `count` equally long ones, the first is 0; it ends before, after the step `until`, where that is given.
+    `start`: file with the state that it begins with, None for the beginning; `end`: file for its state at its end. All
+    nodes must see them at these paths. Nothing ends a stage early but its deadline.
+    """
+
+    number: int
+    count: int
+    start: Path | None
+    end: Path
+    until: int | None = None
+
+    def last_step(self, steps: int) -> int:
+        """The step after which it ends, of a fit with so many."""
+        return min(-(-steps * (self.number + 1) // self.count), self.until or steps)
+
+
+@dataclass(frozen=True)
 class FitContext:
     """What a fit may use and whom it tells."""
 
@@ -73,6 +93,8 @@ class FitContext:
     """Called after every boosting round or epoch that has validation metrics; what it raises ends the fit."""
     prepared: dict[Any, Any] | None = None
     """Where fits on the very same FitData leave what the next one can use: encoders, matrices. None keeps nothing."""
+    stage: Stage | None = None
+    """Only this stretch of the fit, of a family whose parameters may change on the way."""
     runner: FitRunner | None = None
     """Who runs the parts of a fit that consists of several; None: one after the other, in this process."""
 
@@ -149,9 +171,17 @@ class ModelFamily(ABC):
             JobCancelledError: the observer asked for it.
         """
 
+    def canonical(self, name: str) -> str:
+        """The name of a parameter that may be an alias of another; itself where it is none."""
+        return name
+
     def reports_steps(self, spec: ModelSpec) -> bool:
         """Whether a fit calls `FitContext.on_step`, so that a bad one can be ended early."""
         return False
+
+    def changeable(self, spec: ModelSpec) -> frozenset[str]:
+        """Parameters that may have another value in each stage of a fit; none where it has no stages."""
+        return frozenset()
 
     def without_early_stopping(self, spec: ModelSpec, facts: Mapping[str, float]) -> ModelSpec:
         """The spec with as many rounds or epochs as an earlier fit found best, for a fit without validation rows.

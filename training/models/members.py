@@ -128,7 +128,8 @@ def stack(pool: Pool, members: Sequence[FoldedModel], combining: Combining) -> S
     listed = list(scores.values())
     combination = combining.learn(listed, rows)
     structure = pool.structure.of(held)
-    own = _crossed(_pairs(structure, folds, held, combining.seed), rows, listed, combining)
+    parts = [np.searchsorted(held, fold.held) for fold in folds]
+    own = scored_in_turn(taking_turns(structure, parts, len(held), combining.seed), rows, listed, combining)
     weights = np.abs(np.asarray(combination.weights))
     shares = dict(zip(scores, (weights / max(weights.sum(), 1e-300)).tolist(), strict=True))
     kept = [place for place, weight in enumerate(combination.weights) if weight != 0.0] or [0]
@@ -140,17 +141,23 @@ def stack(pool: Pool, members: Sequence[FoldedModel], combining: Combining) -> S
     return Stacked(predictor, combination, HeldOut(rows.target, rows.weight, own, rows_of_members, structure))
 
 
-def _pairs(structure: Structure, folds: Sequence[Fold], held: Positions, seed: int) -> list[Pair]:
-    """Positions among the held rows that teach the combination, and those that are scored by it."""
-    if len(folds) == 1:
-        return crossed(structure, len(held), 2, seed)
-    parts = [np.searchsorted(held, fold.held) for fold in folds]
+def taking_turns(structure: Structure, parts: Sequence[Positions], rows: int, seed: int) -> list[Pair]:
+    """Positions among the held-out rows that teach a combination, and those that are scored by it.
+
+    Args:
+        structure: of the held-out rows.
+        parts: positions of those of each fold; one fold is divided by `crossed`.
+        rows: how many there are.
+        seed: of the division.
+    """
+    if len(parts) == 1:
+        return crossed(structure, rows, 2, seed)
     if structure.times is not None:
         return [(earlier(structure, part), part) for part in parts]
-    return [(np.setdiff1d(np.arange(len(held)), part), part) for part in parts]
+    return [(np.setdiff1d(np.arange(rows), part), part) for part in parts]
 
 
-def _crossed(pairs: Sequence[Pair], rows: Rows, scores: Sequence[Scores], combining: Combining) -> Scores:
+def scored_in_turn(pairs: Sequence[Pair], rows: Rows, scores: Sequence[Scores], combining: Combining) -> Scores:
     """The stack's scores of each row by a combination that others taught; where there are none, the plain mean."""
     own = Combination("mean", (1.0 / len(scores),) * len(scores)).apply(scores)
     for rest, part in pairs:

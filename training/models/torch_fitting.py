@@ -12,11 +12,12 @@ import torch
 
 from training.data.table import Rows
 from training.errors import FitError
-from training.models.base import FitContext, FitData, FittedModel
+from training.models.base import FitContext, FitData, FittedModel, Stage
 from training.models.fitting import features_of, fit_errors
 from training.models.torch_params import FEW_ROWS, NetworkParams, Recipe, TabMParams
 from training.models.torch_peers import Alone, Peers
 from training.models.torch_progress import FitClock
+from training.models.torch_stages import Staged
 from training.models.torch_training import DivergedError, NetworkRows, Training, TrainingRun, torch_threads
 from training.mts_scoring.network_base import Inputs, InputShape, Network
 from training.mts_scoring.network_encoder import NetworkEncoder, NetworkInputs
@@ -132,12 +133,21 @@ def _fit(
 ) -> FittedModel:
     device = device_of(context.gpus)
     setup = set_up(architecture, params, data, context.seed)
+    if context.stage is not None:
+        setup = _in_stage(setup, context.stage)
     train = network_rows(setup, data.train, device, margins.train if margins else None)
     validation = None
     if data.validation is not None and len(data.validation):
         validation = network_rows(setup, data.validation, device, margins.validation if margins else None)
-    networks, trainings = train_networks(setup, train, validation, context, Alone())
+    peers = Alone() if context.stage is None else Staged(context.stage)
+    networks, trainings = train_networks(setup, train, validation, context, peers)
     return fitted_model(setup, networks, trainings)
+
+
+def _in_stage(setup: NetworkSetup, stage: Stage) -> NetworkSetup:
+    """A stage runs to its end, and is not preceded by others that choose where that is."""
+    recipe = setup.recipe
+    return replace(setup, pilots=0, recipe=replace(recipe, patience=0, last_epoch=stage.last_step(recipe.epochs)))
 
 
 def train_networks(
@@ -297,6 +307,7 @@ def _facts(
         "num_parameters": float(sum(parameter.numel() for parameter in networks[0].parameters())),
         "epochs": float(np.mean([training.epochs for training in trainings])),
         "best_epoch": float(np.mean([training.best_epoch for training in trainings])),
+        "scheduled_epochs": float(recipe.epochs),
     }
     scores = [training.best_score for training in trainings if training.best_score is not None]
     if scores:

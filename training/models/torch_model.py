@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from training.models.base import FitContext, FitData, FittedModel, ModelFamily
-from training.models.torch_params import PARAMS, NetworkParams, check_params
+from training.models.torch_params import CHANGEABLE, PARAMS, NetworkParams, check_params
 from training.spec import ModelSpec, TorchSpec
 
 
@@ -35,6 +35,12 @@ class TorchFamily(ModelFamily):
     def reports_steps(self, spec: ModelSpec) -> bool:
         """After each epoch, see ModelFamily."""
         return True
+
+    def changeable(self, spec: ModelSpec) -> frozenset[str]:
+        """What the shape of the network does not depend on, see ModelFamily."""
+        if not isinstance(spec, TorchSpec):
+            return frozenset()
+        return CHANGEABLE & frozenset(PARAMS[spec.architecture].model_fields)
 
     def without_early_stopping(self, spec: ModelSpec, facts: Mapping[str, float]) -> ModelSpec:
         """As many epochs as were best where the learning rate is constant, see ModelFamily. A schedule has to run to

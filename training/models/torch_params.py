@@ -29,6 +29,12 @@ FEW_ROWS = 5_000
 MANY_ROWS = 10_000
 """From so many rows on, all members of an ensemble learn from the same batches, and patience is shorter."""
 
+CHANGEABLE = frozenset({
+    "learning_rate", "weight_decay", "dropout", "attention_dropout", "ffn_dropout", "residual_dropout",
+    "label_smoothing", "gradient_clip_norm", "batch_size",
+})  # fmt: skip
+"""What neither the shape of a network nor the meaning of its weights depends on."""
+
 RESERVED = {
     "random_state": "set split.seed instead",
     "seed": "set split.seed instead",

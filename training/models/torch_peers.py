@@ -53,6 +53,9 @@ class Peers(Protocol):
     def resumed(self, name: str) -> Mapping[str, Any] | None:
         """The state that was saved of a network of that name that was not yet done; None to start from nothing."""
 
+    def pause(self, state: Callable[[], Mapping[str, Any]]) -> None:
+        """A network's training ends here, and may go on from its state in another stage; it is made only if wanted."""
+
     def keep(self, name: str, result: Mapping[str, Any]) -> None:
         """A network is done."""
 
@@ -96,6 +99,9 @@ class Alone:
     def resumed(self, name: str) -> Mapping[str, Any] | None:
         """Nothing was saved."""
         return None
+
+    def pause(self, state: Callable[[], Mapping[str, Any]]) -> None:
+        """As above."""
 
     def keep(self, name: str, result: Mapping[str, Any]) -> None:
         """As above."""

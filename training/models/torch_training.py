@@ -114,7 +114,7 @@ class TrainingRun:
         best = Best(recipe.maximize)
         epoch, epochs = self._resume(optimizer, best)
         forward = peers.forward(network)
-        while epoch < epochs:
+        while epoch < min(epochs, recipe.last_epoch):
             loss, in_time = self._epoch(optimizer, forward, epoch, epochs)
             epoch += 1
             network.fill_unseen()
@@ -124,9 +124,10 @@ class TrainingRun:
                 best.offer(network, epoch, score)
                 metrics[f"validation/{recipe.metric}"] = score
             epochs = int(peers.agreed(self.progress.epoch(epoch, epochs, metrics)))
-            if not in_time or epoch == recipe.last_epoch or (best.weights and recipe.is_over(epoch, best.epoch)):
+            if not in_time or (best.weights and recipe.is_over(epoch, best.epoch)):
                 break
             peers.save_if_due(partial(self._state, optimizer, best, epoch, epochs))
+        peers.pause(partial(self._state, optimizer, best, epoch, epochs))
         if best.weights:
             network.load_state_dict(best.weights)
         return Training(epoch, best.epoch if best.weights else epoch, best.score)

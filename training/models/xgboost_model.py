@@ -56,6 +56,10 @@ class XGBoostFamily(ModelFamily):
             encoder = prepared(context, "encoder", lambda: TableEncoder.fit(data.train.frame, features_of(data.schema)))
             return _boost(set_up(spec, data, context.seed, encoder), data, context)
 
+    def canonical(self, name: str) -> str:
+        """The name in XGBoost's scikit-learn interface, see ModelFamily."""
+        return ALIASES.get(name, name)
+
     def reports_steps(self, spec: ModelSpec) -> bool:
         """After each round, see ModelFamily."""
         return True

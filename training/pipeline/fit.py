@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
-from training.distributed import Spread, engine_of
+from training.distributed import engine_of
 from training.distributed.fit_tasks import ray_fits
 from training.evaluation.report import Study
 from training.models import FitContext, FitData, FittedModel
@@ -18,6 +14,7 @@ from training.models.calibration import CalibrationChoice, calibrated, with_held
 from training.models.parallel import FitRunner
 from training.pipeline.job import Job
 from training.pipeline.prepare import Checked, Parts
+from training.pipeline.spread import spread_of
 from training.pipeline.structure import structure_of
 from training.spec import TrainSpec
 
@@ -76,24 +73,8 @@ def fit_model(job: Job, checked: Checked, parts: Parts) -> Fit:
 
 def _fit_once(job: Job, data: FitData, context: FitContext) -> FittedModel:
     spec = job.spec
-    with _spread(job) as spread:
+    with spread_of(job) as spread:
         return with_held_out(engine_of(spec).fit(spec.model, data, context, spread), data)
-
-
-@contextmanager
-def _spread(job: Job) -> Iterator[Spread]:
-    """How the fit is spread, with a folder that all workers see: that of the checkpoints where there is one."""
-    resources = job.spec.resources
-    with tempfile.TemporaryDirectory(prefix="mts-fit-") as temporary:
-        yield Spread(
-            num_workers=(resources.min_workers, resources.max_workers),
-            cpus=resources.cpus_per_worker,
-            gpus=resources.gpus_per_worker,
-            memory_mb=resources.memory_mb,
-            label=f"train:{job.spec.name}:{job.id}",
-            folder=job.checkpoints or Path(temporary),
-            max_restarts=job.spec.max_retries,
-        )
 
 
 def _deadline(job: Job, test_rows: int) -> float | None:

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from training.spec.base import SpecModel
 
 Searcher = Literal["tpe", "cmaes", "random", "grid", "hyperopt"]
-Scheduler = Literal["none", "asha", "hyperband", "median"]
+Scheduler = Literal["none", "asha", "hyperband", "median", "pbt"]
 Scalar = bool | int | float | str | None
 
 MAX_TRIALS = 10_000
@@ -20,6 +20,14 @@ CONSTRAINT = re.compile(r"^\s*(?P<metric>\w+)\s*(?P<sign><=|>=)\s*(?P<bound>[-+]
 class _Parameter(SpecModel):
     when: dict[str, Scalar | list[Scalar]] | None = None
     """Only searched where another parameter has this value, or one of these: {"tree_method": ["hist", "approx"]}."""
+
+    @field_validator("when")
+    @classmethod
+    def _on_something(cls, when: dict[str, Scalar | list[Scalar]] | None) -> dict[str, Scalar | list[Scalar]] | None:
+        for name, values in (when or {}).items():
+            if values == []:
+                raise ValueError(f"{name} has no value with which to search this parameter; give one at least")
+        return when
 
 
 class _Range(_Parameter):
@@ -33,8 +41,11 @@ class _Range(_Parameter):
             raise ValueError(f"low, {low}, is above high, {high}; swap them")
         if self.log and low <= 0:
             raise ValueError(f"a range over orders of magnitude starts above zero, not at {low}; raise low or drop log")
-        if self.log and getattr(self, "step") is not None:  # noqa: B009
+        step = getattr(self, "step")  # noqa: B009
+        if self.log and step is not None:
             raise ValueError("a range over orders of magnitude has no step; give log or step")
+        if step is not None and low < high < low + step:
+            raise ValueError(f"step, {step}, is longer than the range from {low} to {high}; lower it or leave it out")
         return self
 
 
@@ -102,7 +113,8 @@ class TuneSpec(SpecModel):
     """Measure each trial by cross-validation over the train and validation rows instead of on the validation rows."""
     searcher: Searcher = "tpe"
     scheduler: Scheduler | None = None
-    """Ends bad trials early. Default: asha where the family tells how it does while it learns, else none."""
+    """Ends bad trials early. Default: asha where the family tells how it does while it learns, else none. pbt trains
+    all trials side by side, and bad ones go on from copies of good ones with changed values: for torch."""
     search_space: dict[str, ParameterSpec] = {}
     """Parameters of `model.params`: these replace or join those of the family's own space. What `model.params` fixes is
     not searched, unless it is named here; then its value is that of the first trial."""

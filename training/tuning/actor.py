@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from training.errors import TrainingError
 from training.tuning.milestones import MAX_RUNG
+from training.tuning.spread_fit import SpreadFit
 from training.tuning.work import Trial, TrialOutcome, TrialWork
 
 logger = logging.getLogger("training")
@@ -91,14 +92,17 @@ class _Run:
         self._ended = False
         left_s = None if config["until"] is None else config["until"] - time.time()
         deadline = None if left_s is None else time.monotonic() + left_s
-        self._cpus = work.cpus
-        self._trial = Trial(work, config["number"], config["config"], caches, deadline)
+        self._cpus, self._is_spread = work.cpus, isinstance(work.fit, SpreadFit)
+        self._trial = Trial(work, config["number"], config["config"], caches, deadline, config["stage"])
         self._thread = threading.Thread(target=self._work, name=f"trial-{config['number']}", daemon=True)
         self._is_started = False
 
     def next(self) -> dict[str, Any]:
         """Lets the fit go on, and answers what it says next."""
-        if self._is_started:
+        if self._is_spread:
+            # workers are led from the main thread, and are compared at the end only
+            self._work()
+        elif self._is_started:
             self._go.release()
         else:
             self._is_started = True

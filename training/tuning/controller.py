@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.air.execution.resources.fixed import FixedResourceManager
+from ray.air.execution.resources.fixed import FixedAcquiredResources, FixedResourceManager
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 from ray.tune import PlacementGroupFactory
 from ray.tune.error import TuneError
@@ -20,6 +20,7 @@ from ray.tune.registry import register_trainable
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search.search_algorithm import SearchAlgorithm
 
+from training.models import Stage
 from training.tuning.actor import OUTCOME, Failure, TrialActor, WorkReference
 from training.tuning.share import Share, waits_in_cluster
 from training.tuning.work import Progress, TrialOutcome
@@ -31,11 +32,13 @@ LEND_S = 0.05
 
 @dataclass(frozen=True)
 class Proposal:
-    """A configuration to try; `until` is the time.time() at which its fit is to end with the best so far."""
+    """A configuration to try; `until` is the time.time() at which its fit is to end with the best so far, `stage` the
+    stretch of the fit, None for all of it."""
 
     number: int
     config: dict[str, Any]
     until: float | None = None
+    stage: Stage | None = None
 
 
 Finding = TrialOutcome | Failure | Progress
@@ -44,14 +47,32 @@ Finding = TrialOutcome | Failure | Progress
 
 @dataclass(frozen=True)
 class Slots:
-    """Room for trials: so many at once, each with these resources by Ray's names."""
+    """Room for trials: so many at once, each with so many workers with these resources by Ray's names."""
 
     count: int
     resources: dict[str, float]
+    workers: int = 1
+
+    def of_trial(self) -> dict[str, float]:
+        """The resources of one trial."""
+        return {name: amount * self.workers for name, amount in self.resources.items()}
 
     def all(self) -> dict[str, float]:
         """The resources of all trials together."""
-        return {name: amount * self.count for name, amount in self.resources.items()}
+        return {name: amount * self.count for name, amount in self.of_trial().items()}
+
+
+class _LeftToWorkers(FixedAcquiredResources):
+    """Of a trial that is spread: its process asks Ray for nothing, for its workers ask for all."""
+
+    def _annotate_remote_entity(self, entity: Any, bundle: dict[str, float], bundle_index: int) -> Any:
+        return entity.options(num_cpus=0)
+
+
+class _SpreadTrials(FixedResourceManager):
+    """Counts trials as Tune wants it."""
+
+    _resource_cls = _LeftToWorkers
 
 
 @dataclass
@@ -132,12 +153,14 @@ class StudyController(TuneController):
     ) -> None:
         register_trainable(TRAINABLE, TrialActor, warn=False)
         storage = Experiment("tune", TRAINABLE, storage_path=str(folder)).storage
-        resources = PlacementGroupFactory([slots.resources])
+        resources = PlacementGroupFactory([slots.of_trial()])
+        manager = FixedResourceManager if slots.workers == 1 else _SpreadTrials
         tries = itertools.count()
 
         def make(proposal: Proposal) -> Trial:
             config = {
                 "work": work, "number": proposal.number, "config": proposal.config, "until": proposal.until,
+                "stage": proposal.stage,
             }  # fmt: skip
             return Trial(
                 TRAINABLE, config=config, trial_id=f"{proposal.number:05d}-{next(tries)}", storage=storage,
@@ -151,7 +174,7 @@ class StudyController(TuneController):
             scheduler=scheduler,
             storage=storage,
             reuse_actors=True,
-            resource_manager_factory=lambda: FixedResourceManager(slots.all()),
+            resource_manager_factory=lambda: manager(slots.all()),
         )
 
     def advance(self) -> bool:

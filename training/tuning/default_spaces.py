@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from training.spec import Choice, FloatRange, IntRange, ModelSpec, ParameterSpec, SklearnSpec, TorchSpec
+from training.spec import Choice, FloatRange, HybridSpec, IntRange, ModelSpec, ParameterSpec, SklearnSpec, TorchSpec
+from training.tuning.members import MEMBER, is_blended, searched_members
 from training.tuning.space import Space
 
 
@@ -26,7 +27,29 @@ def default_space(model: ModelSpec, task: str) -> Space:
         return _SKLEARN[model.estimator](task)
     if isinstance(model, TorchSpec):
         return _TORCH[model.architecture](task)
+    if isinstance(model, HybridSpec):
+        return hybrid_space(model, task)
     return xgboost_space(task) if model.family == "xgboost" else Space({}, {})
+
+
+def hybrid_space(model: HybridSpec, task: str) -> Space:
+    """Hybrids: the spaces of their members, `xgboost.max_depth`, without what the members' own `params` fix. A trial of
+    a stack fits one member, and `member` says which; of the others it fits the pair."""
+    members, blended = searched_members(model, task), is_blended(model)
+    parameters: dict[str, ParameterSpec] = {}
+    defaults: dict[str, Any] = {}
+    if blended:
+        parameters[MEMBER], defaults[MEMBER] = _choice(*members), next(iter(members))
+    for label, member in members.items():
+        own = default_space(member, task)
+        defaults |= {f"{label}.{name}": value for name, value in {**own.defaults, **member.params}.items()}
+        for name, parameter in own.parameters.items():
+            if name in member.params:
+                continue
+            when = {f"{label}.{other}": value for other, value in (parameter.when or {}).items()}
+            when |= {MEMBER: label} if blended else {}
+            parameters[f"{label}.{name}"] = parameter.model_copy(update={"when": when or None})
+    return Space(parameters, defaults)
 
 
 def xgboost_space(_task: str) -> Space:

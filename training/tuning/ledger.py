@@ -15,6 +15,8 @@ from training.tuning.controller import Finding
 from training.tuning.objective import Goal
 from training.tuning.work import Progress
 
+MILESTONE = "milestone"
+"""The fact of a trial that was ended early which says where; the same for trials that are equally far."""
 Origin = Literal["default", "earlier", "search"]
 
 
@@ -84,7 +86,8 @@ class Ledger:
         if isinstance(finding, Failure):
             return {"status": "FAILED", "error": finding.message[:500]}
         if isinstance(finding, Progress):
-            return {"status": "STOPPED", "curve": finding.curve, "curve_metric": finding.curve_metric}
+            stopped = {"status": "STOPPED", "curve": finding.curve, "curve_metric": finding.curve_metric}
+            return stopped | ({"facts": {MILESTONE: float(finding.milestone)}} if finding.milestone else {})
         found = {
             "values": dict(finding.values), "facts": dict(finding.facts), "curve": finding.curve,
             "curve_metric": finding.curve_metric,

@@ -51,6 +51,8 @@ class Milestones:
     metric: str | None = None
     points: list[tuple[int, float]] = field(default_factory=list)
     best: float = -math.inf
+    reached: int = 0
+    """The last milestone."""
     _rung: int = 1
 
     @classmethod
@@ -69,6 +71,7 @@ class Milestones:
             reached = self._rung
             self._rung = self._rung * REDUCTION if self.pace == "geometric" else self._rung + 1
         if reached is not None and reached < MAX_RUNG:
+            self.reached = reached
             self.report(reached, self.best)
 
     def curve(self) -> list[tuple[int, float]]:

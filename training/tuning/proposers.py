@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
+from decimal import Decimal
 from functools import partial
 from typing import Any, Protocol
 
@@ -16,8 +17,9 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from training.result import TrialRow
-from training.spec import Choice, IntRange, ParameterSpec
+from training.spec import Choice, FloatRange, IntRange, ParameterSpec
 from training.spec.tune import Searcher
+from training.tuning.ledger import MILESTONE
 from training.tuning.objective import Goal, is_maximized, is_rising
 from training.tuning.space import Config, Space
 
@@ -115,10 +117,11 @@ class OptunaProposer:
 
     def _steps(self, row: TrialRow) -> dict[int, float]:
         """The last point of the curve, turned to the direction of the objective: the sampler ranks trials that ended
-        early by how far they came, and then by this."""
+        early by how far they came, and then by this. Rounds would not do: of two learning rates the smaller one has
+        come less far after as many."""
         if not row.curve or row.curve_metric is None:
             return {}
-        step, value = row.curve[-1]
+        step, value = round(row.facts.get(MILESTONE, row.curve[-1][0])), row.curve[-1][1]
         return {step: value if is_rising(row.curve_metric) == is_maximized(self._goal.first) else -value}
 
 
@@ -143,16 +146,24 @@ def distribution_of(parameter: ParameterSpec) -> BaseDistribution:
     if isinstance(parameter, Choice):
         return CategoricalDistribution(tuple(range(len(parameter.values))))
     if isinstance(parameter, IntRange):
-        return IntDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step or 1)
-    return FloatDistribution(parameter.low, parameter.high, log=parameter.log, step=parameter.step)
+        return IntDistribution(parameter.low, _last(parameter), log=parameter.log, step=parameter.step or 1)
+    return FloatDistribution(parameter.low, _last(parameter), log=parameter.log, step=parameter.step)
+
+
+def _last(parameter: IntRange | FloatRange) -> Any:
+    """The greatest value that its steps reach."""
+    if parameter.step is None:
+        return parameter.high
+    low, high, step = (Decimal(str(value)) for value in (parameter.low, parameter.high, parameter.step))
+    return type(parameter.high)((high - low) // step * step + low)
 
 
 def _suggested(trial: optuna.trial.Trial, name: str, parameter: ParameterSpec) -> Any:
     if isinstance(parameter, Choice):
         return parameter.values[trial.suggest_categorical(name, tuple(range(len(parameter.values))))]
     if isinstance(parameter, IntRange):
-        return trial.suggest_int(name, parameter.low, parameter.high, step=parameter.step or 1, log=parameter.log)
-    return trial.suggest_float(name, parameter.low, parameter.high, step=parameter.step, log=parameter.log)
+        return trial.suggest_int(name, parameter.low, _last(parameter), step=parameter.step or 1, log=parameter.log)
+    return trial.suggest_float(name, parameter.low, _last(parameter), step=parameter.step, log=parameter.log)
 
 
 def _sampler(searcher: Searcher, seed: int) -> BaseSampler:

@@ -13,7 +13,7 @@ MEDIAN_GRACE, MEDIAN_TRIALS = 3, 5
 """The median rule ends no trial before so many milestones, and none before so many others have been there."""
 
 PACES: dict[Scheduler, Pace | None] = {
-    "none": None, "asha": "geometric", "hyperband": "geometric", "median": "even",
+    "none": None, "asha": "geometric", "hyperband": "geometric", "median": "even", "pbt": None,
 }  # fmt: skip
 
 
@@ -24,6 +24,7 @@ def make_scheduler(name: Scheduler) -> TrialScheduler:
       the better half goes on.
     - hyperband: Li et al. 2018, arXiv:1603.06560, asynchronous: three brackets of asha, of which two spare trials that
       start slowly.
+    - pbt: see population; Tune runs each stage to its end.
     - median: Golovin et al. 2017, "Google Vizier": ends a trial whose best is below the median of the others' means.
     """
     if name in {"asha", "hyperband"}:

@@ -65,7 +65,7 @@ class Space:
     def fits(self, config: Mapping[str, Any]) -> bool:
         """Whether a configuration of another study lies in this space, with no parameter missing or left over."""
         active = {name for name, parameter in self.parameters.items() if self.is_active(parameter, config)}
-        return set(config) == active and all(_holds(self.parameters[name], config[name]) for name in active)
+        return set(config) == active and all(holds(self.parameters[name], config[name]) for name in active)
 
     def grid(self) -> Iterator[Config]:
         """Every combination, in a fixed order; the last parameter changes fastest."""
@@ -101,7 +101,8 @@ def levels(parameter: ParameterSpec) -> list[Any]:
     return [parameter.low + place * step for place in range(level_count(parameter))]
 
 
-def _holds(parameter: ParameterSpec, value: Any) -> bool:
+def holds(parameter: ParameterSpec, value: Any) -> bool:
+    """Whether the parameter can have the value."""
     if isinstance(parameter, Choice):
         return value in parameter.values
     is_number = isinstance(value, int | float) and not isinstance(value, bool)

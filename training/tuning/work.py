@@ -13,10 +13,12 @@ import numpy.typing as npt
 
 from training.data.table import Rows
 from training.evaluation import point_metrics
-from training.models import FitContext, FitData, FittedModel, family_of
+from training.models import FitContext, FitData, FittedModel, Stage, family_of
 from training.spec import ModelSpec
+from training.tuning.members import model_with
 from training.tuning.milestones import Milestones, Pace, Report
 from training.tuning.objective import FIT_S, PREDICT_MS, Goal
+from training.tuning.spread_fit import SpreadFit
 
 Fit = Callable[[ModelSpec, FitData, FitContext], FittedModel]
 Scores = npt.NDArray[np.float64]
@@ -55,7 +57,11 @@ class TrialWork:
 
     def model_of(self, config: Mapping[str, Any]) -> ModelSpec:
         """The model with the trial's values."""
-        return self.model.model_copy(update={"params": {**self.model.params, **config}})
+        return model_with(self.model, self.parts[0].schema.task, config)
+
+    def fit_of(self, number: int) -> Fit:
+        """How the trial's model is fitted."""
+        return self.fit.of(number) if isinstance(self.fit, SpreadFit) else self.fit
 
     def scores_file(self, number: int) -> Path:
         """Where the trial leaves its scores of the held-out rows."""
@@ -79,6 +85,8 @@ class Progress:
 
     curve: list[tuple[int, float]]
     curve_metric: str | None
+    milestone: int = 0
+    """The last one that it reached, see milestones."""
 
 
 @dataclass
@@ -91,6 +99,7 @@ class Trial:
         config: the values that it sets.
         caches: one for each part; what fits on the same rows share.
         deadline: time.monotonic() after which fits end with the best so far.
+        stage: the stretch of the fit that it is; None for all of it.
     """
 
     work: TrialWork
@@ -98,6 +107,7 @@ class Trial:
     config: Mapping[str, Any]
     caches: list[dict[Any, Any]]
     deadline: float | None = None
+    stage: Stage | None = None
     _curve: list[tuple[int, float]] = field(default_factory=list)
     _curve_metric: str | None = None
     _best_score: float | None = None
@@ -121,8 +131,8 @@ class Trial:
     def progress(self) -> Progress:
         """How far it is."""
         if self._milestones is not None:
-            return Progress(self._milestones.curve(), self._milestones.metric)
-        return Progress(list(self._curve), self._curve_metric)
+            return Progress(self._milestones.curve(), self._milestones.metric, self._milestones.reached)
+        return Progress(list(self._curve), self._curve_metric, len(self._curve))
 
     def _part(self, place: int, report: Report) -> tuple[Scores, dict[str, float], dict[str, float]]:
         work, data = self.work, self.work.parts[place]
@@ -133,10 +143,10 @@ class Trial:
             self._milestones = milestones
         context = FitContext(
             seed=work.seed + place, cpus=work.cpus, gpus=work.gpus, deadline=self.deadline, on_step=milestones,
-            prepared=self.caches[place],
+            prepared=self.caches[place].setdefault(model.family, {}), stage=self.stage,
         )  # fmt: skip
         started = time.perf_counter()
-        fitted = work.fit(model, data, context)
+        fitted = work.fit_of(self.number)(model, data, context)
         fit_s = time.perf_counter() - started
         held_out = held_out_of(data)
         scores = fitted.predictor.predict(held_out.frame)

@@ -95,7 +95,7 @@ def test_findings_become_rows() -> None:
 
     complete = ledger.end(0, TrialOutcome({"roc_auc": 0.7}, {}, [], None, 0.0))
     undefined = ledger.end(1, TrialOutcome({"accuracy": 0.7}, {}, [], None, 0.0))
-    stopped = ledger.end(2, Progress([(3, 0.6)], "validation/log_loss"))
+    stopped = ledger.end(2, Progress([(3, 0.6)], "validation/log_loss", 2))
     failed = ledger.end(3, Failure("no memory"))
 
     assert [found.status for found in (complete, undefined, stopped, failed)] == [
@@ -105,6 +105,7 @@ def test_findings_become_rows() -> None:
         "FAILED",
     ]
     assert "roc_auc is not defined" in str(undefined.error)
+    assert stopped.facts == {"milestone": 2.0}
     assert failed.error == "no memory"
     assert ledger.best() == complete
 

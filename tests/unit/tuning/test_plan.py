@@ -102,6 +102,33 @@ def test_what_the_spec_fixes_is_not_searched_unless_it_is_named() -> None:
             "tune.search_space.gamma.when.gamma",
             "itself",
         ),
+        ({"search_space": {"gamma": range_of(0, 1, step=5)}}, "tune.search_space.gamma", "longer than the range"),
+        (
+            {"search_space": {"gamma": range_of(0, 1, when={"max_depth": []})}},
+            "tune.search_space.gamma.when",
+            "no value",
+        ),
+        (
+            {"search_space": {"gamma": range_of(0, 1, when={"max_depth": 99})}},
+            "tune.search_space.gamma.when.max_depth",
+            "from 2 to 10",
+        ),
+        (
+            {"search_space": {"eta": range_of(0.1, 0.2), "learning_rate": range_of(0.1, 0.2)}},
+            "tune.search_space.learning_rate",
+            "the same parameter as eta",
+        ),
+        (
+            {
+                "search_space": {
+                    "gamma": range_of(0, 1, when={"reg_alpha": 1}),
+                    "reg_alpha": range_of(0, 1, when={"reg_lambda": 1}),
+                    "reg_lambda": range_of(0, 1, when={"gamma": 1}),
+                }
+            },
+            "tune.search_space.gamma.when",
+            "in a circle",
+        ),
         ({"metric": "rmse"}, "tune.metric", "binary"),
         ({"metric": "roc_acu"}, "tune.metric", "nearest: roc_auc"),
         ({"objectives": ["roc_auc", "predict_m"]}, "tune.objectives", "nearest: predict_ms"),
@@ -167,3 +194,102 @@ def test_a_parameter_comes_after_those_that_it_depends_on() -> None:
     assert names.index("grow_policy") < names.index("max_leaves")
     wrong = {**space, "max_leaves": range_of(4, 64, "int", when={"grow_policy": "lossguid"})}
     assert "nearest: lossguide" in fails({"search_space": wrong}).message
+
+
+def test_a_parameter_by_another_name_takes_the_place_of_the_family_s_own() -> None:
+    named = plan_study(spec_of({"search_space": {"eta": range_of(0.1, 0.2)}}), "binary").space
+    fixed = plan_study(spec_of({}, model={"family": "xgboost", "params": {"eta": 0.1}}), "binary").space
+
+    assert "eta" in named.parameters
+    assert "learning_rate" not in named.parameters
+    assert named.as_point({}) is not None
+    assert not {"eta", "learning_rate"} & set(fixed.parameters)
+
+
+def test_a_condition_on_what_the_spec_fixes_is_refused() -> None:
+    model = {"family": "xgboost", "params": {"max_depth": 4}}
+
+    error = fails({"search_space": {"gamma": range_of(0, 1, when={"max_depth": 9})}}, model=model)
+
+    assert error.problems[0].field == "tune.search_space.gamma.when.max_depth"
+    assert "max_depth is 4" in error.message
+
+
+HYBRID = {"family": "hybrid"}
+
+
+def test_a_stack_is_searched_by_the_spaces_of_its_members() -> None:
+    space = {"xgboost.max_depth": range_of(2, 4, "int")}
+    plan = plan_study(spec_of({"num_trials": 20, "search_space": space}, model=HYBRID), "binary")
+
+    assert [start["member"] for start in plan.starts] == ["xgboost", "tabm", "logistic_regression"]
+    assert plan.scheduler == "none"
+    drawn = plan.space.draw(lambda name, parameter: "tabm" if name == "member" else parameter.low
+                            if hasattr(parameter, "low") else parameter.values[0])  # fmt: skip
+    assert {name.partition(".")[0] for name in drawn} == {"member", "tabm"}
+    assert plan.space.parameters["xgboost.max_depth"].high == 4
+
+
+def test_a_pair_is_searched_as_one_model() -> None:
+    plan = plan_study(spec_of({}, model={"family": "hybrid", "strategy": "leaf_embedding"}), "binary")
+
+    assert plan.starts == ({},)
+    assert {"xgboost.learning_rate", "tabm.dropout"} <= set(plan.space.parameters)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "name", "words"),
+    [
+        ("stack", "xgbost.max_depth", "nearest: xgboost"),
+        ("stack", "xgboost.max_dept", "nearest: max_depth"),
+        ("stack", "max_depth", "named with it"),
+        ("leaf_embedding", "n_tree", "nearest: n_trees"),
+        ("leaf_embedding", "tabm.dropuot", "nearest: dropout"),
+    ],
+)
+def test_a_parameter_that_no_member_has_is_named(strategy: str, name: str, words: str) -> None:
+    error = fails({"search_space": {name: range_of(2, 4, "int")}}, model=HYBRID | {"strategy": strategy})
+
+    assert error.problems[0].field == f"tune.search_space.{name}"
+    assert words in error.message
+
+
+def test_trials_of_several_workers_cannot_be_ended_early_or_vary_in_size() -> None:
+    spread = {"num_workers": 2}
+
+    assert plan_study(spec_of({}, resources=spread), "binary").scheduler == "none"
+    assert fails({"scheduler": "asha"}, resources=spread).problems[0].field == "tune.scheduler"
+    elastic = fails({}, model={"family": "torch"}, resources={"num_workers": [1, 2], "engine": "ray_train"})
+    assert elastic.problems[0].field == "resources.num_workers"
+
+
+TORCH = {"family": "torch"}
+
+
+def test_pbt_searches_what_may_change_while_a_network_trains() -> None:
+    plan = plan_study(spec_of({"scheduler": "pbt"}, model=TORCH), "binary")
+
+    assert {"learning_rate", "weight_decay", "dropout"} == set(plan.space.parameters)
+
+
+@pytest.mark.parametrize(
+    ("model", "tune", "field", "words"),
+    [
+        ({"family": "xgboost"}, {}, "tune.scheduler", "cannot drive xgboost"),
+        (TORCH, {"search_space": {"n_blocks": range_of(1, 4, "int")}}, "tune.search_space.n_blocks", "cannot change"),
+        (TORCH, {"folds": 3}, "tune.folds", "validation rows"),
+        (
+            TORCH,
+            {"searcher": "grid", "search_space": {"dropout": range_of(0, 0.4, step=0.1)}},
+            "tune.searcher",
+            "on the way",
+        ),
+        (TORCH, {"stop": {"patience": 3}}, "tune.stop", "side by side"),
+        (TORCH, {"objectives": ["roc_auc", "fit_s"]}, "tune.scheduler", "one metric"),
+    ],
+)
+def test_what_pbt_cannot_drive_is_named(model: dict[str, Any], tune: dict[str, Any], field: str, words: str) -> None:
+    error = fails({"scheduler": "pbt"} | tune, model=model)
+
+    assert error.problems[0].field == field
+    assert words in error.message
