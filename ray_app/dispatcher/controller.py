@@ -212,8 +212,11 @@ class Controller:
             return []
         # until the end: where the store is away, the next step looks again
         self._look, self._looked_at = True, now
-        limit = int(sum(node.cpus for node in nodes)) + self._release_ahead + LOOK_AHEAD
-        pending = {job.id: job for job in self._store.pending(limit, exclude=tuple(self.flights.by_job))}
+        # what runs is not PENDING any more, and what is in use cannot be given out: neither is asked for
+        free = sum(node.cpus for node in nodes) - sum(job.demand.cpus for job in outstanding if job.started)
+        limit = max(0, int(free)) + self._release_ahead + LOOK_AHEAD
+        waiting = tuple(job_id for job_id, flight in self.flights.by_job.items() if flight.where is None)
+        pending = {job.id: job for job in self._store.pending(limit, exclude=waiting)}
         candidates = [Candidate(job.id, Demand.of(job.kind, job.spec)) for job in pending.values()]
         chosen = choose(candidates, outstanding, nodes, ahead=self._release_ahead)
         done = [self._hand_over(pending[job_id]) for job_id in chosen]
