@@ -23,7 +23,16 @@ from benchmarks.service import FINAL, Service, running_service
 CLIENTS, READERS, FOLLOWERS = 20, 200, 50
 POLL_S = 2.0
 PAGE = 200
-PARTS = ("ProxyActor", "ServeReplica", "DispatcherActor", "raylet", "gcs_server", "train:")
+PARTS = (
+    "ProxyActor",
+    "ServeReplica",
+    "DispatcherActor",
+    "ServeController",
+    "raylet",
+    "gcs_server",
+    "train:",
+    "ray::IDLE",
+)
 """Processes whose share of the machine is told, by a word of their title."""
 ROWS = [{"x": index % 17, "k": "abc"[index % 3], "y": "ab"[index // 3 % 2]} for index in range(60)]
 SPEC: dict[str, Any] = {
