@@ -171,7 +171,10 @@ class Controller:
 
     def step(self) -> list[Action]:
         """Does all that is due now, and says what it was."""
-        return [*self.also(), *self._settle_ended(), *self._kill_overdue(), *self._release(), *self._tell_why()]
+        return [
+            *self.also(), *self._settle_ended(), *self._settle_lost(), *self._kill_overdue(), *self._release(),
+            *self._tell_why(),
+        ]  # fmt: skip
 
     def task_ended(self, end: TaskEnd) -> None:
         """Ray says that a task is over; the next step settles it."""
@@ -186,6 +189,19 @@ class Controller:
                 done.append(Action("settled", end.job_id, f"attempt {end.attempt}"))
             # only now: where the store is away, the next step tries again
             self._ended.popleft()
+        return done
+
+    def _settle_lost(self) -> list[Action]:
+        """Attempts on nodes that are dead, of which Ray has not said that they are over."""
+        dead = self._cluster.capacity().dead if self.flights.by_job else frozenset()
+        if not dead:
+            return []
+        now, done = self._clock(), []
+        for flight in list(self.flights.by_job.values()):
+            if flight.lost(dead, now):
+                job_id = flight.assignment.job_id
+                self.attempts.lost(flight)
+                done.append(Action("settled", job_id, f"attempt {flight.attempt}, its node is dead"))
         return done
 
     def _kill_overdue(self) -> list[Action]:

@@ -24,7 +24,7 @@ def line() -> Iterator[Cable]:
 @pytest.fixture
 def cluster(line: Cable, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """A head without CPUs, which gives a silent node up after some seconds."""
-    for name, value in {"period_ms": 500, "timeout_ms": 500, "failure_threshold": 4, "initial_delay_ms": 0}.items():
+    for name, value in {"period_ms": 1000, "timeout_ms": 2000, "failure_threshold": 4, "initial_delay_ms": 0}.items():
         monkeypatch.setenv(f"RAY_health_check_{name}", str(value))
     with cluster_environment() as folder:
         head = {"num_cpus": 0, "include_dashboard": False, "temp_dir": folder, "node_ip_address": line.head_ip}
