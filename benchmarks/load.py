@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import signal
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -20,7 +21,19 @@ from benchmarks.report import percentile
 from benchmarks.service import FINAL, Service, running_service
 
 CLIENTS, READERS, FOLLOWERS = 20, 200, 50
-READ_PAUSE_S = 1.0
+POLL_S = 2.0
+PAGE = 200
+PARTS = (
+    "ProxyActor",
+    "ServeReplica",
+    "DispatcherActor",
+    "ServeController",
+    "raylet",
+    "gcs_server",
+    "train:",
+    "ray::IDLE",
+)
+"""Processes whose share of the machine is told, by a word of their title."""
 ROWS = [{"x": index % 17, "k": "abc"[index % 3], "y": "ab"[index // 3 % 2]} for index in range(60)]
 SPEC: dict[str, Any] = {
     "name": "load",
@@ -57,10 +70,10 @@ async def submit_all(http: httpx.AsyncClient, number: int, jobs: int, seen: Seen
             await asyncio.sleep(float(answer.headers.get("retry-after", 1)))
 
 
-async def read_on(http: httpx.AsyncClient, seen: Seen, over: asyncio.Event) -> None:
-    """One reader: looks at some job each second."""
+async def read_on(http: httpx.AsyncClient, seen: Seen, over: asyncio.Event, pause_s: float) -> None:
+    """One reader: looks at some job, and then at nothing for `pause_s` on average."""
     while not over.is_set():
-        await asyncio.sleep(random.uniform(0, 2 * READ_PAUSE_S))
+        await asyncio.sleep(random.uniform(0, 2 * pause_s))
         if seen.accepted:
             started = time.perf_counter()
             answer = await http.get(f"/api/v1/jobs/{random.choice(seen.accepted)}")
@@ -75,22 +88,32 @@ async def follow(http: httpx.AsyncClient, job_id: str, seen: Seen) -> None:
     seen.followed += any(f'"status":"{state}"' in line for line in lines for state in FINAL)
 
 
-async def run(url: str, jobs: int) -> tuple[Seen, float, list[str]]:
+async def until_over(http: httpx.AsyncClient) -> list[str]:
+    """Waits until no job waits or runs; answers those that did not succeed."""
+    while True:
+        answer = await http.get("/api/v1/jobs", params={"status": ["PENDING", "RUNNING"], "limit": 1})
+        if answer.is_success and not answer.json()["items"]:
+            break
+        await asyncio.sleep(POLL_S)
+    wrong, cursor = [], ""
+    while True:
+        page = (await http.get("/api/v1/jobs", params={"limit": PAGE} | ({"cursor": cursor} if cursor else {}))).json()
+        wrong += [f"{job['id']} {job['status']}" for job in page["items"] if job["status"] != "SUCCEEDED"]
+        cursor = page["next_cursor"]
+        if not cursor:
+            return wrong
+
+
+async def run(url: str, jobs: int, pause_s: float) -> tuple[Seen, float, list[str]]:
     """The load; answers what was seen, the seconds until all jobs were over, and jobs that did not succeed."""
     seen, over = Seen(), asyncio.Event()
     limits = httpx.Limits(max_connections=None)
     async with httpx.AsyncClient(base_url=url, timeout=120, limits=limits) as http:
-        readers = [asyncio.create_task(read_on(http, seen, over)) for _ in range(READERS)]
+        readers = [asyncio.create_task(read_on(http, seen, over, pause_s)) for _ in range(READERS)]
         started = time.perf_counter()
         await asyncio.gather(*(submit_all(http, number, jobs // CLIENTS, seen) for number in range(CLIENTS)))
         followers = [asyncio.create_task(follow(http, job_id, seen)) for job_id in seen.accepted[-FOLLOWERS:]]
-        wrong = []
-        for job_id in seen.accepted:
-            job: dict[str, Any] = {"status": ""}
-            while job["status"] not in FINAL:
-                job = (await http.get(f"/api/v1/jobs/{job_id}", params={"wait_s": 60})).json()
-            if job["status"] != "SUCCEEDED":
-                wrong.append(f"{job_id} {job['status']}")
+        wrong = await until_over(http)
         took_s = time.perf_counter() - started
         await asyncio.gather(*followers)
         over.set()
@@ -110,16 +133,32 @@ def dispatcher_mb(service: Service) -> float:
     raise RuntimeError("no dispatcher runs")
 
 
+def used_s(service: Service) -> Counter[str]:
+    """Seconds of processor time so far, by part of the service; "this program" makes the load."""
+    found: Counter[str] = Counter({"this program": sum(psutil.Process().cpu_times()[:2])})
+    for process in psutil.process_iter(["cmdline"]):
+        title = " ".join(process.info["cmdline"] or [])
+        part = next((word for word in PARTS if word in title), None)
+        try:
+            if part is not None and process.environ().get("MTS_HOME") in {str(service.home), None}:
+                found[part] += sum(process.cpu_times()[:2])
+        except (psutil.NoSuchProcess, psutil.AccessDenied) as error:
+            print(f"{part}: {error}")
+    return found
+
+
 def main() -> None:
     """Prints the figures."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that the service is ended with us
     parser = argparse.ArgumentParser(prog="load", description=__doc__)
     parser.add_argument("--jobs", type=int, default=1000)
+    parser.add_argument("--pause-s", type=float, default=1.0, help="of a reader, on average, between two reads")
     options = parser.parse_args()
     with running_service() as service:
         service.run()
-        before_mb = dispatcher_mb(service)
-        seen, took_s, wrong = asyncio.run(run(str(service.http.base_url), options.jobs))
-        after_mb = dispatcher_mb(service)
+        before_mb, before_s = dispatcher_mb(service), used_s(service)
+        seen, took_s, wrong = asyncio.run(run(str(service.http.base_url), options.jobs, options.pause_s))
+        after_mb, spent_s = dispatcher_mb(service), used_s(service) - before_s
     print(f"{len(seen.accepted)} jobs accepted, {len(set(seen.accepted))} different")
     print(f"{len(wrong)} did not succeed: {wrong[:5]}")
     print(f"all over after {took_s:.0f} s: {len(seen.accepted) / took_s * 60:.0f} jobs a minute")
@@ -128,6 +167,8 @@ def main() -> None:
         shares = ", ".join(f"{mark} {percentile(values, share):.3f} s" for mark, share in marks.items())
         print(f"{name}: {len(values)} answers, {shares}")
     print(f"{seen.followed} of {FOLLOWERS} followers heard the end; answers: {dict(seen.answers)}")
+    shares = ", ".join(f"{name} {seconds / took_s:.2f}" for name, seconds in spent_s.most_common())
+    print(f"processors in use, of {psutil.cpu_count()}: {shares}")
     print(f"dispatcher: {before_mb:.0f} MB before, {after_mb:.0f} MB after")
 
 

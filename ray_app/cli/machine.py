@@ -64,8 +64,10 @@ def down(*, wait_s: WaitS = None, as_json: AsJson = False) -> None:
     from ray_app.local import control
     from ray_app.settings import Settings
 
-    with err.status("stopping"):
-        stopped = control.stop(Settings(), wait_s)
+    settings = Settings()
+    limit_s = settings.drain_s if wait_s is None else wait_s
+    with err.status(f"stopping; running jobs have {limit_s:g} s to come to their end"):
+        stopped = control.stop(settings, limit_s)
     if as_json:
         print_json({"was_running": stopped.was_running, "ended_processes": stopped.ended})
     elif stopped.ended:

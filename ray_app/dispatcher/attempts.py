@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ray.exceptions import NodeDiedError
+
 from ray_app.dispatcher.cluster import Cluster
 from ray_app.dispatcher.failures import over_budget, task_failed
 from ray_app.dispatcher.flights import Flight, Flights
@@ -119,6 +121,10 @@ class Attempts:
     def give_up(self, flight: Flight) -> None:
         """The attempt was killed, and Ray does not say that it is over."""
         self._end(flight, None)
+
+    def lost(self, flight: Flight) -> None:
+        """The node of the attempt is dead; where the network to it is cut, Ray says so of its tasks much later."""
+        self._end(flight, NodeDiedError("the node is dead"))
 
     def tidy(self, job: Job | None) -> None:
         """The process of a job was killed: if there is no next attempt to do it, somebody else cleans up after it."""

@@ -97,6 +97,8 @@ class Capacity:
     """What Ray says is unused on each living node; a moment late."""
     node_types: tuple[Room, ...] | None = ()
     """Nodes that the autoscaler can start; empty without an autoscaler, None where nothing is known of it."""
+    dead: frozenset[str] = frozenset()
+    """Ids of nodes that were there and are given up."""
 
     @property
     def cpus(self) -> float:

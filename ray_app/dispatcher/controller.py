@@ -171,7 +171,10 @@ class Controller:
 
     def step(self) -> list[Action]:
         """Does all that is due now, and says what it was."""
-        return [*self.also(), *self._settle_ended(), *self._kill_overdue(), *self._release(), *self._tell_why()]
+        return [
+            *self.also(), *self._settle_ended(), *self._settle_lost(), *self._kill_overdue(), *self._release(),
+            *self._tell_why(),
+        ]  # fmt: skip
 
     def task_ended(self, end: TaskEnd) -> None:
         """Ray says that a task is over; the next step settles it."""
@@ -186,6 +189,19 @@ class Controller:
                 done.append(Action("settled", end.job_id, f"attempt {end.attempt}"))
             # only now: where the store is away, the next step tries again
             self._ended.popleft()
+        return done
+
+    def _settle_lost(self) -> list[Action]:
+        """Attempts on nodes that are dead, of which Ray has not said that they are over."""
+        dead = self._cluster.capacity().dead if self.flights.by_job else frozenset()
+        if not dead:
+            return []
+        now, done = self._clock(), []
+        for flight in list(self.flights.by_job.values()):
+            if flight.lost(dead, now):
+                job_id = flight.assignment.job_id
+                self.attempts.lost(flight)
+                done.append(Action("settled", job_id, f"attempt {flight.attempt}, its node is dead"))
         return done
 
     def _kill_overdue(self) -> list[Action]:
@@ -212,8 +228,11 @@ class Controller:
             return []
         # until the end: where the store is away, the next step looks again
         self._look, self._looked_at = True, now
-        limit = int(sum(node.cpus for node in nodes)) + self._release_ahead + LOOK_AHEAD
-        pending = {job.id: job for job in self._store.pending(limit, exclude=tuple(self.flights.by_job))}
+        # what runs is not PENDING any more, and what is in use cannot be given out: neither is asked for
+        free = sum(node.cpus for node in nodes) - sum(job.demand.cpus for job in outstanding if job.started)
+        limit = max(0, int(free)) + self._release_ahead + LOOK_AHEAD
+        waiting = tuple(job_id for job_id, flight in self.flights.by_job.items() if flight.where is None)
+        pending = {job.id: job for job in self._store.pending(limit, exclude=waiting)}
         candidates = [Candidate(job.id, Demand.of(job.kind, job.spec)) for job in pending.values()]
         chosen = choose(candidates, outstanding, nodes, ahead=self._release_ahead)
         done = [self._hand_over(pending[job_id]) for job_id in chosen]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -18,6 +19,8 @@ BUDGET_GRACE_S = 10.0
 """After the time budget, for a fit that returns the best so far to be evaluated and registered; plus a share of the
 budget, below."""
 BUDGET_GRACE_SHARE = 0.2
+LOST_GRACE_S = 5.0
+"""For Ray to say what became of a task whose node is dead; where the network is cut, it says so after minutes."""
 KILL_TIMEOUT_S = 1.0
 """A killed attempt counts as over then, even where Ray has not said so."""
 
@@ -38,6 +41,8 @@ class Flight:
     kill_at: float | None = None
     kill_reason: KillReason = "cancel"
     killed_at: float | None = None
+    lost_at: float | None = None
+    """Since when its node has been dead."""
     waits: bool = False
     """It has begun, and waits for its workers."""
     told: str = ""
@@ -75,6 +80,13 @@ class Flight:
     def overdue(self, now: float) -> bool:
         """Whether it is to be killed now."""
         return self.killed_at is None and self.kill_at is not None and now >= self.kill_at
+
+    def lost(self, dead: Collection[str], now: float) -> bool:
+        """Whether its node has been dead for so long that nothing more is to be waited for."""
+        if self.where is None or self.where.node_id not in dead:
+            return False
+        self.lost_at = now if self.lost_at is None else self.lost_at
+        return now - self.lost_at > LOST_GRACE_S
 
     def given_up(self, now: float) -> bool:
         """Whether it was killed and Ray still says nothing."""

@@ -18,12 +18,14 @@ _free_by_node: Callable[[], Mapping[str, dict[str, float]]] = ray_state.availabl
 
 def read_capacity(node_types: tuple[Room, ...] | None) -> Capacity:
     """Asks Ray's control store for the living nodes and what is free on them."""
-    alive = _alive()
+    known = _nodes()
+    alive = {node["NodeID"]: node["Resources"] for node in known if node["Alive"]}
     free = _free_by_node()
     return Capacity(
         nodes=tuple(Room.of(resources) for resources in alive.values()),
         free=tuple(Room.of(free[node_id]) for node_id in alive if node_id in free),
         node_types=node_types,
+        dead=frozenset(node["NodeID"] for node in known if not node["Alive"]),
     )
 
 

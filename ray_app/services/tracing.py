@@ -115,7 +115,7 @@ def attempt_spans(endpoint: str | None, job_id: str, kind: str, attempt: int) ->
         yield None
         return
     provider = _provider(endpoint)
-    attributes = {"mts.job.id": job_id, "mts.job.kind": kind, "mts.job.attempt": attempt}
+    attributes: dict[str, str | int] = {"mts.job.id": job_id, "mts.job.kind": kind, "mts.job.attempt": attempt}
     token = _job_trace.set(int(trace_of(job_id), 16))
     try:
         with provider.get_tracer(SERVICE).start_as_current_span(f"{kind} attempt", attributes=attributes):

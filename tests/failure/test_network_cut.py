@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import ray
 from cut_node import Cable, CutNode, cable
-from dispatcher_cluster import Service, cluster_environment, running_service
+from dispatcher_cluster import LIMIT_S, Service, cluster_environment, running_service
 from ray.cluster_utils import Cluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -23,7 +24,7 @@ def line() -> Iterator[Cable]:
 @pytest.fixture
 def cluster(line: Cable, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """A head without CPUs, which gives a silent node up after some seconds."""
-    for name, value in {"period_ms": 500, "timeout_ms": 500, "failure_threshold": 4, "initial_delay_ms": 0}.items():
+    for name, value in {"period_ms": 1000, "timeout_ms": 2000, "failure_threshold": 4, "initial_delay_ms": 0}.items():
         monkeypatch.setenv(f"RAY_health_check_{name}", str(value))
     with cluster_environment() as folder:
         head = {"num_cpus": 0, "include_dashboard": False, "temp_dir": folder, "node_ip_address": line.head_ip}
@@ -39,8 +40,19 @@ def cluster(line: Cable, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
 @pytest.fixture
 def node(line: Cable, cluster: Cluster) -> Iterator[CutNode]:
     made = CutNode(line, cluster.address, num_cpus=1)
-    yield made
-    made.end()
+    try:
+        until_alive(2)
+        yield made
+    finally:
+        made.end()
+
+
+def until_alive(count: int) -> None:
+    """Waits until so many nodes are there; nothing tells when one comes."""
+    deadline = time.monotonic() + LIMIT_S
+    while sum(node["Alive"] for node in ray.nodes()) < count:
+        assert time.monotonic() < deadline, ray.nodes()
+        time.sleep(0.1)
 
 
 @pytest.fixture

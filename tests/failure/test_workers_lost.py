@@ -13,10 +13,13 @@ import pytest
 import ray
 from dispatcher_cluster import cluster_environment
 from ray.cluster_utils import Cluster
+from ray.util import remove_placement_group
 from spread_fits import Watcher, all_is_free, fit_data, has_checkpoint, kill_a_worker, spread_fit, stop_a_worker
 
 from training.distributed import xgboost_ray_fit
-from training.errors import FitError, WorkerLostError
+from training.distributed.gang import Gang
+from training.errors import FitError, UnavailableError, WorkerLostError
+from training.events import SilentObserver
 from training.spec import ModelSpec, TorchSpec, XGBoostSpec
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -86,6 +89,14 @@ def test_a_worker_that_hangs_is_replaced(
         fitted = spread_fit(engine, spec, fit_data("binary"), tmp_path, heard, hang_timeout_s=15.0)
     assert fitted.facts["rounds"] == ROUNDS
     assert "said nothing for too long" in caplog.text
+
+
+def test_room_that_is_taken_away_is_said_and_worth_another_attempt(cluster: Cluster) -> None:
+    gang = Gang.reserve("train:nowhere:job", {"CPU": 99}, 2)
+    remove_placement_group(gang.group)
+    with pytest.raises(UnavailableError, match="room that was reserved for the workers is gone") as gone:
+        gang.wait(SilentObserver())
+    assert gone.value.details().retryable
 
 
 def test_what_a_worker_raises_is_told_with_its_rank_and_is_not_tried_again(

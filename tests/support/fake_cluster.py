@@ -23,6 +23,7 @@ class FakeCluster:
     killed: list[str] = field(default_factory=list)
     tidied: list[str] = field(default_factory=list)
     detail: str = ""
+    dead: frozenset[str] = frozenset()
 
     def submit(self, assignment: Assignment) -> None:
         self.submitted.append(assignment)
@@ -37,7 +38,7 @@ class FakeCluster:
         self.tidied.append(job_id)
 
     def capacity(self) -> Capacity:
-        return Capacity(self.nodes, (Room(cpus=self.free_cpus),), self.node_types)
+        return Capacity(self.nodes, (Room(cpus=self.free_cpus),), self.node_types, self.dead)
 
     def exit_detail(self, worker_id: str) -> str:
         return self.detail

@@ -10,11 +10,14 @@ import ray
 from ray.util import get_placement_group, placement_group, remove_placement_group
 from ray.util.placement_group import PlacementGroup, placement_group_table
 
+from training.errors import UnavailableError
 from training.events import Observer
 
 logger = logging.getLogger("training")
 
 LOOK_EVERY_S = 0.2
+GONE = "does not exist"
+"""What Ray says of a placement group that it does not have any more."""
 STRATEGY = "PACK"
 """Few nodes: less goes over the network, and the others can go when they are idle."""
 
@@ -47,10 +50,22 @@ class Gang:
 
         Raises:
             JobCancelledError: somebody asked the job to stop.
+            UnavailableError: Ray has lost the group, as when a node is cut off while it is made.
         """
-        while not self.group.wait(LOOK_EVERY_S):
+        while not self._is_ready():
             observer.waiting(f"waiting for {describe(self._bundle, self.workers)}")
         observer.waiting("")
+
+    def _is_ready(self) -> bool:
+        try:
+            ready: bool = self.group.wait(LOOK_EVERY_S)
+        except Exception as error:
+            # Ray has no type of its own for it
+            if GONE not in str(error):
+                raise
+            message = "the room that was reserved for the workers is gone"
+            raise UnavailableError(message, hint="Submit the job again once the cluster is at rest.") from error
+        return ready
 
     def release(self) -> None:
         """Gives the room back and ends whatever is in it."""

@@ -77,7 +77,7 @@ def quartiles(values: pd.Series[Any]) -> pd.Series[Any]:
     if pd.api.types.is_datetime64_any_dtype(values):
         zone = getattr(values.dtype, "tz", None)
         first, last = pd.Timestamp.min.ceil("D").tz_localize(zone), pd.Timestamp.max.floor("D").tz_localize(zone)
-        values = values.clip(first, last)
+        values = values.clip(first, last)  # type: ignore[call-overload]  # the stubs know of numbers only
     return pd.qcut(values, NUMERIC_BINS, duplicates="drop")
 
 

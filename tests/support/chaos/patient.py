@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from whole_service import WholeService
 
 from chaos.stream import may_pass
+from ray_app.local.auth import token_path
 from ray_app.local.logs import tail
 from ray_app.local.state import RunFolder
 from ray_app.settings import Settings
@@ -88,9 +89,29 @@ class Reader:
         with engine.connect() as connection:
             return list(connection.execute(sa.text(query), values))
 
+    def reserved(self) -> list[str]:
+        """Placement groups of jobs that Ray still holds room for; nothing where its dashboard does not answer yet."""
+        state = RunFolder(self._settings).live()
+        path = token_path(self.whole.environment)
+        if state is None or path is None:
+            return []
+        headers = {"Authorization": f"Bearer {path.read_text().strip()}"}
+        try:
+            answer = httpx.get(f"{state.dashboard}/api/v0/placement_groups?detail=true", headers=headers, timeout=30)
+        except httpx.TransportError:
+            return []
+        if answer.status_code != httpx.codes.OK:
+            return []
+        groups = answer.json()["data"]["result"]["result"]
+        return [group["name"] for group in groups if group["state"] != "REMOVED" and group["name"].startswith("train:")]
+
+    @property
+    def _settings(self) -> Settings:
+        return Settings(home=self.whole.home, _env_file=None)
+
     def temporary(self) -> list[Path]:
         """Temporary folders of jobs that are not there any more."""
-        folder = RunFolder(Settings(home=self.whole.home, _env_file=None)).ray_folder / "tmp"
+        folder = RunFolder(self._settings).ray_folder / "tmp"
         return [path for path in folder.glob("mts-*") if not path.name.startswith("mts-warm-")]
 
     def _answered(self, path: str, parameters: dict[str, Any]) -> httpx.Response:

@@ -137,6 +137,7 @@ class Promises:
         yield from (f"left over: a process {title}" for title in running)
         if self.reader.released():
             yield f"left over: {self.reader.released()} jobs count as handed to Ray"
+        yield from (f"left over: placement group {name}" for name in self.reader.reserved())
         checkpoints = self.home / "checkpoints"
         yield from (f"left over: {path}" for path in checkpoints.glob("*") if path.name in stored)
         open_runs = self.reader.registry(OPEN_RUNS)

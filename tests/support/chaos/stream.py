@@ -83,9 +83,12 @@ class Stream:
                 return ""
             time.sleep(PAUSE_S)
 
-    def train(self, kind: str = "train", model: dict[str, Any] | None = None, name: str | None = None) -> str:
+    def train(
+        self, kind: str = "train", model: dict[str, Any] | None = None, name: str | None = None, workers: int = 1
+    ) -> str:
         """A job that trains."""
         return self.post(kind, "/api/v1/train", {
+            "resources": {"num_workers": workers},
             "name": name or f"chaos-{self._random.randrange(MODELS)}", "data": GERMAN, "model": model or QUICK,
             "evaluation": {"bootstrap_samples": 50}, "max_retries": RETRIES,
             "promotion": {"policy": self._random.choice(["if_better", "always"])},
@@ -100,6 +103,8 @@ class Stream:
                 self.post("evaluate", "/api/v1/evaluate?wait_s=0", body)
             elif drawn < 0.3:
                 self._cancel(self.train("cancel", self._slow()))
+            elif drawn < 0.33:
+                self.train(model=self._slow(), workers=2)
             else:
                 self.train(model=self._slow() if drawn < 0.5 else QUICK)
             self._stop.wait(self._random.uniform(0, 0.6))
