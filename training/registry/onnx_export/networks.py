@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
+import tempfile
 import warnings
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,7 +52,8 @@ def _inputs(graph: Graph, state: Mapping[str, Any], raw: Mapping[str, str]) -> d
     categories = [
         _code(graph, columns[place], len(shares)) for place, shares in zip(codes, state["shares"], strict=True)
     ]
-    numbers, flags = [], []
+    numbers: list[str] = []
+    flags: list[str] = []
     numeric = [column for place, column in enumerate(columns) if place not in set(codes)]
     for column, learnt in zip(numeric, state["columns"], strict=True):
         values = graph.cast(column, DOUBLE)
@@ -119,8 +121,8 @@ def _traced(network: torch.nn.Module, encoder: Any, *, is_regression: bool) -> o
         torch.zeros(TRACED_ROWS, len(encoder.category_shares), dtype=torch.int64),
     )
     names = ["numbers", "flags", "categories"]
-    file = io.BytesIO()
-    with warnings.catch_warnings():
+    with tempfile.TemporaryDirectory(prefix="mts-onnx-") as folder, warnings.catch_warnings():
+        file = Path(folder) / "network.onnx"
         # the exporter that needs onnxscript beside onnx is to take this one's place
         warnings.simplefilter("ignore")
         torch.onnx.export(
@@ -128,4 +130,4 @@ def _traced(network: torch.nn.Module, encoder: Any, *, is_regression: bool) -> o
             output_names=["scores"], dynamic_axes={name: {0: "n"} for name in [*names, "scores"]},
             opset_version=OPSET, dynamo=False,
         )  # fmt: skip
-    return onnx.load_from_string(file.getvalue())
+        return onnx.load(file)

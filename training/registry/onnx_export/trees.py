@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -35,7 +35,7 @@ class Tree:
     missing_is_true: npt.NDArray[np.int64]
     leaf: npt.NDArray[np.float64]
     target: int = 0
-    members: dict[int, Sequence[float]] = field(default_factory=dict)
+    members: Mapping[int, Sequence[float]] = field(default_factory=dict)
 
 
 def ensemble(graph: Graph, matrix: str, trees: Sequence[Tree], outputs: int, dtype: type[np.floating]) -> str:
