@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from training import onnx_check
 from training.data.table import Column, Rows, TableSchema
@@ -17,8 +18,11 @@ from training.models import FitContext, FitData, family_of
 from training.mts_scoring.calibrated_predictor import CalibratedPredictor, Calibration
 from training.mts_scoring.constant_predictor import ConstantPredictor
 from training.mts_scoring.encoder import TableEncoder
+from training.mts_scoring.feature_predictor import FeaturePredictor
+from training.mts_scoring.feature_steps import TargetEncoding, with_steps
 from training.mts_scoring.model import Feature, ScoringModel
 from training.mts_scoring.predictor import Predictor
+from training.mts_scoring.sklearn_predictor import SklearnPredictor
 from training.registry import onnx_form as module
 from training.registry.golden import Golden, golden_rows
 from training.registry.onnx_export import exported
@@ -86,7 +90,11 @@ STACK = {"family": "hybrid", "strategy": "stack", "members": [{"family": "xgboos
 ALL = ("binary", "multiclass", "regression")
 MLP = {"family": "torch", "architecture": "mlp", "params": {"max_epochs": 1}}
 TABM = {"family": "torch", "architecture": "tabm", "params": {"max_epochs": 1}}
-SLOW_TO_FIT = [(STACK, "binary"), (STACK, "regression"), (MLP, "multiclass"), (MLP, "regression"), (TABM, "binary")]
+RESIDUAL = {"family": "hybrid", "strategy": "residual", "members": [{"family": "xgboost", "params": FEW_TREES}, MLP]}
+SLOW_TO_FIT = [
+    (STACK, "binary"), (STACK, "regression"), (MLP, "multiclass"), (MLP, "regression"), (TABM, "binary"),
+    (RESIDUAL, "binary"), (RESIDUAL, "regression"),
+]  # fmt: skip
 MODELS = [
     *(({"family": "xgboost", "params": FEW_TREES}, task) for task in ALL),
     ({"family": "xgboost", "params": FEW_TREES | {"objective": "count:poisson"}}, "regression"),
@@ -130,6 +138,18 @@ def test_a_calibrated_model_is_calibrated_in_onnx_too(
 ) -> None:
     inner = fitted(frame, "binary", {"family": "sklearn", "estimator": "logistic_regression"}).predictor
     form, _ = formed(scoring(CalibratedPredictor(inner, calibration), "binary"), frame, tmp_path)
+    assert form.content is not None, form.reason
+
+
+def test_columns_that_are_made_of_categories_are_made_in_onnx_too(frame: pd.DataFrame, tmp_path: Path) -> None:
+    levels = {"x": [0.25, 1.0], "y": [0.75, 2.0]}
+    step = TargetEncoding("level", ["level: mean", "level: other mean"], levels, [0.5, 1.5])
+    rows = with_steps(frame, [step])
+    features = [*FEATURES, *(Feature(name, "numeric") for name in step.outputs)]
+    encoder = TableEncoder.fit(rows, features, style="linear")
+    estimator = LogisticRegression().fit(encoder.transform(rows), targets(frame, "binary"))
+    inner = SklearnPredictor(encoder, estimator, num_classes=2)
+    form, _ = formed(scoring(FeaturePredictor([step], inner), "binary"), frame, tmp_path)
     assert form.content is not None, form.reason
 
 

@@ -13,7 +13,7 @@ from training.mts_scoring.predictor import Predictor
 from training.registry.onnx_export.boosters import boosted
 from training.registry.onnx_export.estimators import estimated
 from training.registry.onnx_export.graph import Graph, NotExpressibleError, interpolated
-from training.registry.onnx_export.inputs import encoded
+from training.registry.onnx_export.inputs import encoded, looked_up
 from training.registry.onnx_export.networks import networked
 
 Raw = Mapping[str, str]
@@ -75,6 +75,18 @@ def _mean(graph: Graph, models: Sequence[Predictor], raw: Raw) -> str:
     return parts[0] if len(parts) == 1 else graph.node("Div", graph.node("Sum", *parts), graph.constant(len(parts)))
 
 
+def _residual(graph: Graph, predictor: Any, raw: Raw) -> str:
+    margins = _mean(graph, predictor.trees, raw)
+    if predictor.network.num_classes:
+        margins = _logarithm(graph, margins)
+    return networked(graph, predictor.network, raw, margins)
+
+
+def _features(graph: Graph, predictor: Any, raw: Raw) -> str:
+    made = {name: value for step in predictor.steps for name, value in looked_up(graph, step.state(), raw).items()}
+    return scored(graph, predictor.inner, {**raw, **made})
+
+
 def _combined(graph: Graph, scores: Sequence[str], combination: Combination) -> str:
     is_log = combination.kind == "log"
     weighted = [
@@ -95,5 +107,5 @@ def _logarithm(graph: Graph, scores: str) -> str:
 
 _KINDS: Mapping[str, Callable[[Graph, Any, Raw], str]] = {
     "xgboost": _xgboost, "sklearn": _sklearn, "calibrated": _calibrated, "constant": _constant, "stack": _stack,
-    "mlp": networked, "tabm": networked,
+    "mlp": networked, "tabm": networked, "residual": _residual, "features": _features,
 }  # fmt: skip
