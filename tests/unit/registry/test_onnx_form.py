@@ -22,12 +22,14 @@ from training.mts_scoring.feature_predictor import FeaturePredictor
 from training.mts_scoring.feature_steps import TargetEncoding, with_steps
 from training.mts_scoring.model import Feature, ScoringModel
 from training.mts_scoring.predictor import Predictor
+from training.mts_scoring.registry import PREDICTORS
 from training.mts_scoring.sklearn_predictor import SklearnPredictor
 from training.registry import onnx_form as module
 from training.registry.golden import Golden, golden_rows
-from training.registry.onnx_export import exported
+from training.registry.onnx_export import NotExpressibleError, exported
 from training.registry.onnx_export.graph import FLOAT, Graph
 from training.registry.onnx_export.inputs import encoded, raw_inputs
+from training.registry.onnx_export.predictors import KINDS as KNOWN
 from training.registry.onnx_form import onnx_form
 from training.spec import TrainSpec, parse_spec
 
@@ -91,9 +93,11 @@ ALL = ("binary", "multiclass", "regression")
 MLP = {"family": "torch", "architecture": "mlp", "params": {"max_epochs": 1}}
 TABM = {"family": "torch", "architecture": "tabm", "params": {"max_epochs": 1}}
 RESIDUAL = {"family": "hybrid", "strategy": "residual", "members": [{"family": "xgboost", "params": FEW_TREES}, MLP]}
+LEAVES = {**RESIDUAL, "strategy": "leaf_embedding"}
+FT = {"family": "torch", "architecture": "ft_transformer", "params": {"max_epochs": 1}}
 SLOW_TO_FIT = [
     (STACK, "binary"), (STACK, "regression"), (MLP, "multiclass"), (MLP, "regression"), (TABM, "binary"),
-    (RESIDUAL, "binary"), (RESIDUAL, "regression"),
+    (RESIDUAL, "binary"), (RESIDUAL, "regression"), (FT, "multiclass"), (LEAVES, "binary"),
 ]  # fmt: skip
 MODELS = [
     *(({"family": "xgboost", "params": FEW_TREES}, task) for task in ALL),
@@ -188,8 +192,20 @@ def test_onnx_that_gives_other_scores_is_not_handed_over(frame: pd.DataFrame, tm
 
 
 def test_what_has_no_onnx_says_so(frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = {"family": "torch", "architecture": "ft_transformer", "params": {"max_epochs": 1}}
-    form, golden = formed(fitted(frame, "binary", model), frame, tmp_path)
-    assert (form.content, form.reason) == (None, "no ONNX: a model of the kind ft_transformer")
+    rows = frame.assign(level="")
+    model = {"family": "sklearn", "estimator": "logistic_regression"}
+    form, golden = formed(fitted(rows, "binary", model), rows, tmp_path)
+    assert (form.content, form.reason) == (None, "no ONNX: column 'level' has the empty text as a category")
     monkeypatch.setattr(module, "PACKAGES", ("onnx", "a_package_that_is_not_there"))
     assert "extra `onnx` is not installed" in str(onnx_form(tmp_path / "model", golden).reason)
+
+
+def test_every_kind_of_predictor_has_onnx() -> None:
+    assert set(KNOWN) == set(PREDICTORS)
+
+
+def test_a_kind_of_model_without_onnx_is_named(frame: pd.DataFrame) -> None:
+    predictor = ConstantPredictor([0.25, 0.75], num_classes=2)
+    predictor.kind = "oracle"
+    with pytest.raises(NotExpressibleError, match="a model of the kind oracle"):
+        exported(scoring(predictor, "binary"))

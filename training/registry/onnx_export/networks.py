@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import warnings
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import torch
 
 from training.mts_scoring.network_base import Inputs
 from training.mts_scoring.torch_predictor import average
+from training.registry.onnx_export.attention import traceable
 from training.registry.onnx_export.graph import DOUBLE, FLOAT, INT64, OPSET, Graph, interpolated
 from training.registry.onnx_export.inputs import encoded_columns
 
@@ -37,7 +39,7 @@ def networked(graph: Graph, predictor: Any, raw: Mapping[str, str], margins: str
     inputs["shift"] = _shift(graph, predictor, margins)
     parts = []
     for network in predictor.networks:
-        model = _traced(network, predictor)
+        model = graph.once(network, partial(_traced, network, predictor))
         used = [inputs[value.name] for value in model.graph.input]
         parts.append(graph.cast(graph.embedded(model, used), DOUBLE))
     total = parts[0] if len(parts) == 1 else graph.node("Sum", *parts)
@@ -141,13 +143,14 @@ def _traced(network: torch.nn.Module, predictor: Any) -> onnx.ModelProto:
         torch.zeros(TRACED_ROWS, predictor.plan.outputs),
     )
     names = ["numbers", "flags", "categories", "shift"]
+    averaged = _Averaged(traceable(network), is_regression=predictor.num_classes == 0).eval()
     with tempfile.TemporaryDirectory(prefix="mts-onnx-") as folder, warnings.catch_warnings():
         file = Path(folder) / "network.onnx"
         # the exporter that needs onnxscript beside onnx is to take this one's place
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            _Averaged(network, is_regression=predictor.num_classes == 0).eval(), example, file, input_names=names,
-            output_names=["scores"], dynamic_axes={name: {0: "n"} for name in [*names, "scores"]},
+            averaged, example, file, input_names=names, output_names=["scores"],
+            dynamic_axes={name: {0: "n"} for name in [*names, "scores"]},
             opset_version=OPSET, dynamo=False,
         )  # fmt: skip
         return onnx.load(file)
