@@ -26,7 +26,8 @@ class TracedAttention(torch.nn.Module):
 
     def _by_head(self, tokens: torch.Tensor) -> torch.Tensor:
         """[n, tokens, d] to [n, heads, tokens, d / heads]."""
-        return tokens.unflatten(2, (self._heads, -1)).transpose(1, 2)
+        rows, count = tokens.shape[:2]
+        return tokens.reshape(rows, count, self._heads, -1).transpose(1, 2)
 
 
 def traceable(network: torch.nn.Module) -> torch.nn.Module:
