@@ -200,6 +200,12 @@ def test_what_has_no_onnx_says_so(frame: pd.DataFrame, tmp_path: Path, monkeypat
     assert "extra `onnx` is not installed" in str(onnx_form(tmp_path / "model", golden).reason)
 
 
+def test_what_onnxruntime_does_not_take_is_told(frame: pd.DataFrame) -> None:
+    rows = [{"amount": 1.0}]
+    with pytest.raises(onnx_check.OnnxRefusedError):
+        onnx_check.differences(b"no model", {"amount": "numeric"}, rows, [[1.0]], 0)
+
+
 def test_every_kind_of_predictor_has_onnx() -> None:
     assert set(KNOWN) == set(PREDICTORS)
 
