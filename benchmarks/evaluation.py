@@ -40,7 +40,7 @@ def looped(target: np.ndarray, scores: np.ndarray, samples: int) -> list[dict[st
     found = []
     for sample in range(samples):
         counts = draw_counts(len(target), 1, (0, sample), Buffers())[0]
-        drawn = np.repeat(np.arange(len(target)), counts)
+        drawn = np.repeat(np.arange(len(target)), counts.astype(np.int64))
         y, s = target[drawn], scores[drawn]
         decided = s >= 0.5
         found.append({

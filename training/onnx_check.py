@@ -18,8 +18,14 @@ from typing import Any
 TOLERANCE = 1e-5
 """Boosted trees and networks add up in float32, in an order of their own, and agree to about 1e-7 of the largest score:
 differences are relative to it where it is above 1."""
+REFUSALS = ("Fail", "InvalidArgument", "InvalidGraph", "InvalidProtobuf", "NotImplemented", "RuntimeException")
+"""Names of onnxruntime's errors about a model that it cannot load or run."""
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 TRUTH = {"true": 1.0, "false": 0.0}
+
+
+class OnnxRefusedError(ValueError):
+    """onnxruntime cannot load the model, or cannot score with it."""
 
 
 def onnx_inputs(kinds: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -56,19 +62,31 @@ def differences(
     outputs: Sequence[Sequence[float]],
     edge_rows: int,
 ) -> tuple[float, float]:
-    """Largest difference of a score, see TOLERANCE, on the golden rows and on the last `edge_rows` ones, made up."""
-    import numpy as np  # noqa: PLC0415 - as above
-    import onnxruntime  # noqa: PLC0415 - an extra
+    """Largest difference of a score, see TOLERANCE, on the golden rows and on the last `edge_rows` ones, made up.
 
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    inputs = onnx_inputs(kinds, rows)
-    wanted = {value.name for value in session.get_inputs()}
-    [scores] = session.run(None, {name: value for name, value in inputs.items() if name in wanted})
+    Raises:
+        OnnxRefusedError: there are no scores.
+    """
+    import numpy as np  # noqa: PLC0415 - as above
+
+    scores = _scores(content, onnx_inputs(kinds, rows))
     expected = np.asarray(outputs, np.float64)
     apart = np.abs(scores - expected) / max(1.0, np.abs(expected).max(initial=0.0))
     apart = np.where(np.isnan(apart), np.inf, apart)
     real = len(rows) - edge_rows
     return float(apart[:real].max(initial=0.0)), float(apart[real:].max(initial=0.0))
+
+
+def _scores(content: bytes, inputs: Mapping[str, Any]) -> Any:
+    import onnxruntime  # noqa: PLC0415 - an extra
+    from onnxruntime.capi import onnxruntime_pybind11_state as errors  # noqa: PLC0415 - as above
+
+    try:
+        session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+        wanted = {value.name for value in session.get_inputs()}
+        return session.run(None, {name: value for name, value in inputs.items() if name in wanted})[0]
+    except tuple(getattr(errors, name) for name in REFUSALS) as error:
+        raise OnnxRefusedError(str(error).splitlines()[0][:300]) from error
 
 
 def _label(value: Any) -> str:

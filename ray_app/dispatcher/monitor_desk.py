@@ -25,6 +25,7 @@ from training.spec import parse_spec
 logger = logging.getLogger(__name__)
 
 MONITOR_TAG, ALARM_TAG, POOL_TAG = "monitor", "alarm", "pool"
+OVER = [status for status in JobStatus if status.final]
 RECONCILED_JOBS = 20
 """Newest finished jobs of each monitor that are looked at when the dispatcher starts."""
 PAGE = 200
@@ -137,7 +138,7 @@ class MonitorDesk:
         while True:
             page = self._store.list(PAGE, cursor)
             for monitor in page.items:
-                query = JobQuery(status=[JobStatus.SUCCEEDED], kind="monitor", name=monitor.name, limit=RECONCILED_JOBS)
+                query = JobQuery(status=OVER, kind="monitor", name=monitor.name, limit=RECONCILED_JOBS)
                 for job in reversed(self._jobs(query).items):
                     self.job_over(job)
                 for action in self._store.alarms(monitor.name, 1, None).actions:
@@ -155,14 +156,20 @@ class MonitorDesk:
                 self._ask_for_confirmation(pool, alarm)
         elif job.status is JobStatus.SUCCEEDED and job.result is not None:
             self._take_over(job, job.spec["do"], job.result)
+        elif job.status.final and job.spec["do"] != "notify":  # webhooks were told before the job
+            cause = job.status.value if job.error is None else f"{job.status.value}: {job.error.message}"
+            self._store.note_refusal(job.id, f"the job {job.id} is {cause}")
 
     def _take_over(self, job: Job, do: str, result: dict[str, Any]) -> None:
-        if do == "check":
+        refused = next((name for name in ("train", "pool") if name in result and result[name] is None), None)
+        if refused is not None or result.get("rolled_back") is False:
+            self._store.note_refusal(job.id, result["reason"])
+        elif do == "check":
             self._settle(job, result)
-        elif do == "retrain" and result.get("train") is not None:
+        elif do == "retrain":
             train, _ = self._submit("train", result["train"], f"monitor-train-{job.id}")
             self._store.note_training(job.id, train.id)
-        elif do == "label" and result.get("pool") is not None:
+        elif do == "label":
             pool = self._pools.open(parse_spec(PoolSpec, result["pool"]), f"monitor-pool-{job.id}")
             self._store.note_pool(job.id, pool)
         elif do == "confirm":

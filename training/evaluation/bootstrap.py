@@ -64,8 +64,11 @@ def replicates(statistic: Statistic, weight: FloatArray | None, resampling: Resa
     return np.concatenate(parts) if parts else np.empty((0, len(statistic.metrics)))
 
 
-def draw_counts(rows: int, samples: int, seed: tuple[int, int], buffers: Buffers) -> IntArray:
-    """How often each row is drawn, [samples, rows]; each line sums to `rows`. Valid until the thread's next call."""
+def draw_counts(rows: int, samples: int, seed: tuple[int, int], buffers: Buffers) -> FloatArray:
+    """How often each row is drawn, [samples, rows] whole numbers; each line sums to `rows`.
+
+    Valid until the thread's next call. Floats from the start: what sums them up would else convert them each time.
+    """
     generator = np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed)))
     uniform = buffers.get("uniform", (samples, rows))
     generator.random(out=uniform)
@@ -74,9 +77,9 @@ def draw_counts(rows: int, samples: int, seed: tuple[int, int], buffers: Buffers
     np.copyto(drawn, uniform, casting="unsafe")
     if samples > 1:
         drawn += np.arange(samples)[:, None] * rows
-    counts: IntArray = buffers.get("counts", (samples, rows), np.int64)
-    counts.fill(0)
-    np.add.at(counts.reshape(-1), drawn.reshape(-1), 1)
+    counts: FloatArray = buffers.get("counts", (samples, rows))
+    counts.fill(0.0)
+    np.add.at(counts.reshape(-1), drawn.reshape(-1), 1.0)
     return counts
 
 

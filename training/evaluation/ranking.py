@@ -76,12 +76,9 @@ class Ranking:
 
     def _cumulative(self, weights: RowWeights, name: str) -> FloatArray:
         rows, columns = weights.shape
-        # Counts are added as integers and then converted: faster than a chain of dependent float additions.
-        partial = self._buffers.get(f"{name}_partial", weights.shape, weights.dtype)
-        np.cumsum(weights, axis=1, out=partial)
         sums: FloatArray = self._buffers.get(name, (rows, columns + 1))
         sums[:, 0] = 0.0
-        sums[:, 1:] = partial
+        np.cumsum(weights, axis=1, out=sums[:, 1:])
         return sums
 
     def _at(self, sums: FloatArray, positions: IntArray, name: str) -> FloatArray:

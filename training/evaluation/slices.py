@@ -93,4 +93,9 @@ def slice_labels(values: pd.Series) -> pd.Series:
         if len(counts) > MAX_VALUES:
             rest = ~labels.isin(counts.index[:MAX_VALUES])
             labels = labels.mask(rest & ~missing, f"other ({len(counts) - MAX_VALUES} values)")
-    return labels.where(~missing, MISSING).map(str)
+    return labels.where(~missing, MISSING).map(value_text)
+
+
+def value_text(value: Any) -> str:
+    """A whole number without its fraction: a column with gaps has 1.0 for the 1 of one without."""
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 RowWeights = npt.NDArray[Any]
-"""[b, n]: for each of b resamples, how much each of n rows counts. int64 counts, or float64 counts times weights."""
+"""[b, n]: for each of b resamples, how much each of n rows counts. Counts, or counts times weights."""
 
 ECE_BINS = 15
 """Bins of the expected calibration error, as in Guo et al. 2017; fewer hide miscalibration, more add noise."""

@@ -13,7 +13,7 @@ import pandas as pd
 from scipy.special import stdtr
 
 from training.evaluation.metrics import Target
-from training.evaluation.slices import MAX_VALUES, MISSING, quartiles
+from training.evaluation.slices import MAX_VALUES, MISSING, quartiles, value_text
 from training.evaluation.statistic import FloatArray, IntArray
 
 FALSE_DISCOVERY_RATE = 0.05
@@ -93,7 +93,7 @@ def slice_codes(values: pd.Series[Any]) -> tuple[IntArray, list[str]]:
         named = values.astype(object)
         counts = named.value_counts()
         code = np.minimum(counts.index.get_indexer(pd.Index(named)), MAX_VALUES).astype(np.int64)
-        labels = [str(value) for value in counts.index[:MAX_VALUES]]
+        labels = [value_text(value) for value in counts.index[:MAX_VALUES]]
         if len(counts) > MAX_VALUES:
             labels.append(f"other ({len(counts) - MAX_VALUES} values)")
     if (code < 0).any():

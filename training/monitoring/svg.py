@@ -93,11 +93,15 @@ def _axes(scale: _Scale, labels: Sequence[str]) -> str:
         marks.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - 8}" y1="{y:.1f}" y2="{y:.1f}"/>')
         marks.append(f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:.6g}</text>')
     step = max(1, -(-len(labels) // MAX_LABELS))
-    marks += [
-        f'<text x="{scale.x(number):.1f}" y="{HEIGHT - 8}" text-anchor="middle">{escape(labels[number])}</text>'
-        for number in range(0, len(labels), step)
-    ]
+    marks += [_label(scale, number, labels[number]) for number in range(0, len(labels), step)]
     return "".join(marks)
+
+
+def _label(scale: _Scale, number: int, text: str) -> str:
+    """Below its window; that of the last one ends with the plot, for on a phone it is wider than the margin."""
+    is_last = 0 < number == scale.count - 1
+    x, anchor = (float(WIDTH), "end") if is_last else (scale.x(number), "middle")
+    return f'<text x="{x:.1f}" y="{HEIGHT - 8}" text-anchor="{anchor}">{escape(text)}</text>'
 
 
 def _mark(scale: _Scale, number: int) -> str:

@@ -17,6 +17,8 @@ from .predictor import Predictor
 from .xgboost_predictor import XGBoostPredictor
 
 LEAF_PREFIX = "leaf of tree "
+LEAVES_OF_A_FOREST = 100_000
+"""Between the labels of the leaves of one forest and of the next."""
 
 
 class LeafPredictor(Predictor):
@@ -88,7 +90,7 @@ def with_leaves(
         leaves: [n, trees].
         forest: number of the forest, of all rows or of each.
     """
-    labels = np.asarray(forest)[..., None] * 100_000 + leaves
+    labels = np.asarray(forest)[..., None] * LEAVES_OF_A_FOREST + leaves
     columns = [f"{LEAF_PREFIX}{tree}" for tree in range(leaves.shape[1])]
     added = pd.DataFrame(np.broadcast_to(labels, leaves.shape), columns=columns, index=frame.index)
     return pd.concat([frame, added], axis=1)

@@ -67,7 +67,7 @@ class FTTransformer(Network):
         values = torch.cat([inputs.numbers, inputs.flags], dim=1)[..., None] * self.direction
         categories = [module(inputs.categories[:, place])[:, None] for place, module in enumerate(self.categories)]
         tokens = torch.cat([values, *categories], dim=1) + self.bias
-        row = self.row_token.expand(len(tokens), 1, -1)
+        row = self.row_token.expand(tokens.shape[0], 1, -1)
         logits: Tensor = self.backbone(torch.cat([row, tokens], dim=1))
         return logits[:, None, :]
 

@@ -230,6 +230,10 @@ class MonitorStore:
 
         return self._database.write(work)
 
+    def note_refusal(self, job_id: str, reason: str) -> None:
+        """Keeps why the action that a job was to do was not done: it counts for no cooldown and no budget."""
+        self._note(monitor_actions.c.job_id == job_id, state="suppressed", reason=reason[:MAX_TEXT_CHARS])
+
     def note_training(self, job_id: str, train_job_id: str) -> None:
         """Keeps which training came of the action that a job did."""
         self._note(monitor_actions.c.job_id == job_id, train_job_id=train_job_id)

@@ -46,7 +46,7 @@ def kept(api: Any) -> list[str]:
     [
         ("a.csv", csv(), None),
         ("a.CSV", csv(), None),
-        ("b.csv.gz", gzip.compress(csv()), None),
+        ("b.csv.gz", gzip.compress(csv(), mtime=0), None),
         ("c.parquet", parquet(), 60),
     ],
 )
@@ -85,7 +85,7 @@ def test_uploads_are_listed_newest_first_and_deleted(api: Any) -> None:
         ("a.parquet", csv(), 422, "damaged or cut off"),
         ("a.csv", b"", 422, "empty"),
         ("a.csv", parquet(), 422, "looks like Parquet"),
-        ("a.csv.gz", gzip.compress(csv())[:-30], 422, "damaged"),
+        ("a.csv.gz", gzip.compress(csv(), mtime=0)[:-30], 422, "damaged"),
         ("a.csv", b"x,y\n" + b"1,2\n" * 50_000, 413, "larger than 0.1 MB"),
         ("../../etc/passwd", csv(), 422, "neither CSV nor Parquet"),
     ],

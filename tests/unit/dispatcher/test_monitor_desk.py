@@ -10,7 +10,7 @@ import pytest
 
 from ray_app.dispatcher.monitor_desk import MonitorDesk
 from ray_app.dispatcher.pool_desk import PoolDesk
-from ray_app.jobs.model import Job
+from ray_app.jobs.model import Job, JobError
 from ray_app.jobs.store import JobStore
 from ray_app.jobs.webhooks import WebhookEvent
 
@@ -177,6 +177,40 @@ def test_a_retraining_leads_to_a_training_job_whose_line_goes_back_to_the_alarm(
     assert (action.job_id, action.train_job_id, action.alarm_id) == (
         plan.id, training.id, world.desk.alarms("loans", 50, None).items[0].id,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("action", "result"), [
+    ("retrain", {"train": None, "reason": "35 labelled rows; 200 are needed"}),
+    ("label", {"rows": 3, "pool": None, "reason": "3 rows without outcome"}),
+    ("rollback", {"rolled_back": False, "reason": "version 4 is the champion by now"}),
+])  # fmt: skip
+def test_an_action_that_could_not_be_done_says_why_and_does_not_keep_the_next_one_waiting(
+    world: World, action: str, result: dict[str, Any]
+) -> None:
+    world.desk.put(spec(schedule={"report": "* * * * *"}, policy={"actions": [action]}), replace=False)
+
+    def alarm(subject: str) -> Job:
+        world.now += timedelta(minutes=1)
+        world.desk.step()
+        found = checked("critical")
+        found["alarms"][0]["subject"] = subject
+        world.desk.job_over(world.done(world.jobs("check")[0], found))
+        return world.jobs(action)[0]
+
+    world.desk.job_over(world.done(alarm("x"), result))
+    [told] = world.desk.alarms("loans", 50, None).actions
+    assert (told.state, told.reason) == ("suppressed", result["reason"])
+
+    failing = alarm("y")
+    attempt = world.store.assign_attempt(failing.id)
+    world.store.started(failing.id, attempt)
+    failed = world.store.fail(failing.id, attempt, JobError(type="StoreError", message="the registry is away"))
+    assert failed is not None
+    world.new_desk().reconcile()
+    [again, _] = world.desk.alarms("loans", 50, None).actions
+    assert again.state == "suppressed"
+    assert again.reason.endswith("FAILED: the registry is away")
+    assert len({alarm("z").id, failing.id}) == 2
 
 
 def test_pages_of_monitors_and_of_alarms_go_on_where_they_ended(world: World) -> None:

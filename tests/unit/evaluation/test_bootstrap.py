@@ -28,7 +28,7 @@ def test_each_replicate_is_the_metric_of_the_drawn_rows(task, weighted):
     weight = np.random.default_rng(5).uniform(0.2, 3, len(target)) if weighted else None
     statistic = statistic_of(task, target, scores, (), None)
     found = replicates(statistic, weight, Resampling(bootstrap_samples=20, seed=3))
-    drawn = draw_counts(len(target), 20, (3, 0), Buffers())
+    drawn = draw_counts(len(target), 20, (3, 0), Buffers()).astype(np.int64)
     assert (drawn.sum(axis=1) == len(target)).all()
     for counts, values in zip(drawn, found, strict=True):
         rows = np.repeat(statistic.order, counts)
@@ -37,7 +37,7 @@ def test_each_replicate_is_the_metric_of_the_drawn_rows(task, weighted):
 
 
 def test_rows_are_drawn_evenly():
-    counts = draw_counts(50, 4000, (0, 0), Buffers()).astype(float)
+    counts = draw_counts(50, 4000, (0, 0), Buffers())
     assert counts.mean(axis=0) == pytest.approx(np.ones(50), abs=0.12)
     assert counts.var(axis=0) == pytest.approx(np.full(50, 1 - 1 / 50), abs=0.2)
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from training.errors import SpecError
-from training.evaluation import evaluate_slices, point_metrics
+from training.evaluation import evaluate_slices, point_metrics, slice_labels
 
 
 def rows():
@@ -60,3 +60,8 @@ def test_an_unknown_column_names_the_nearest():
     frame, target, scores = rows()
     with pytest.raises(SpecError, match=r"evaluation.slices: regoin: no such column; nearest: region"):
         evaluate_slices(frame, ["regoin"], "binary", target, scores)
+
+
+def test_whole_numbers_are_named_alike_with_and_without_gaps() -> None:
+    assert list(slice_labels(pd.Series([1, 2]))) == ["1", "2"]
+    assert list(slice_labels(pd.Series([1.0, None, 2.5]))) == ["1", "missing", "2.5"]

@@ -11,7 +11,7 @@ from watched import START, Feed, monitor, people, profile_of
 
 from training.monitoring.check import Watched, check, report_path
 from training.monitoring.store import StreamStore
-from training.monitoring.svg import Line, plot, ticks
+from training.monitoring.svg import HEIGHT, WIDTH, Line, plot, ticks
 
 ATTACK = "<script>document.title='hacked'</script>"
 BROWSER = find_browser()
@@ -96,3 +96,9 @@ def test_a_gap_in_the_values_is_a_gap_in_the_curve() -> None:
     text = plot(["a", "b", "c", "d", "e"], [Line("x", [1.0, 2.0, None, 2.0, 1.0], "one")], [False] * 5)
     assert text.count("<polyline") == 2
     assert "nothing to plot" in plot(["a"], [Line("x", [None], "one")], [False])
+
+
+def test_the_last_label_ends_with_the_plot() -> None:
+    drawn = plot(["first", "second", "third"], [Line("value", [1.0, 2.0, 3.0], "one")], [False] * 3)
+    assert f'<text x="{WIDTH:.1f}" y="{HEIGHT - 8}" text-anchor="end">third</text>' in drawn
+    assert 'text-anchor="middle">second</text>' in drawn

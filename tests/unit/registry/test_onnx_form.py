@@ -10,6 +10,7 @@ import numpy as np
 import onnxruntime
 import pandas as pd
 import pytest
+from sklearn.linear_model import LogisticRegression
 
 from training import onnx_check
 from training.data.table import Column, Rows, TableSchema
@@ -17,13 +18,18 @@ from training.models import FitContext, FitData, family_of
 from training.mts_scoring.calibrated_predictor import CalibratedPredictor, Calibration
 from training.mts_scoring.constant_predictor import ConstantPredictor
 from training.mts_scoring.encoder import TableEncoder
+from training.mts_scoring.feature_predictor import FeaturePredictor
+from training.mts_scoring.feature_steps import TargetEncoding, with_steps
 from training.mts_scoring.model import Feature, ScoringModel
 from training.mts_scoring.predictor import Predictor
+from training.mts_scoring.registry import PREDICTORS
+from training.mts_scoring.sklearn_predictor import SklearnPredictor
 from training.registry import onnx_form as module
 from training.registry.golden import Golden, golden_rows
-from training.registry.onnx_export import exported
+from training.registry.onnx_export import NotExpressibleError, exported
 from training.registry.onnx_export.graph import FLOAT, Graph
 from training.registry.onnx_export.inputs import encoded, raw_inputs
+from training.registry.onnx_export.predictors import KINDS as KNOWN
 from training.registry.onnx_form import onnx_form
 from training.spec import TrainSpec, parse_spec
 
@@ -86,7 +92,13 @@ STACK = {"family": "hybrid", "strategy": "stack", "members": [{"family": "xgboos
 ALL = ("binary", "multiclass", "regression")
 MLP = {"family": "torch", "architecture": "mlp", "params": {"max_epochs": 1}}
 TABM = {"family": "torch", "architecture": "tabm", "params": {"max_epochs": 1}}
-SLOW_TO_FIT = [(STACK, "binary"), (STACK, "regression"), (MLP, "multiclass"), (MLP, "regression"), (TABM, "binary")]
+RESIDUAL = {"family": "hybrid", "strategy": "residual", "members": [{"family": "xgboost", "params": FEW_TREES}, MLP]}
+LEAVES = {**RESIDUAL, "strategy": "leaf_embedding"}
+FT = {"family": "torch", "architecture": "ft_transformer", "params": {"max_epochs": 1}}
+SLOW_TO_FIT = [
+    (STACK, "binary"), (STACK, "regression"), (MLP, "multiclass"), (MLP, "regression"), (TABM, "binary"),
+    (RESIDUAL, "binary"), (RESIDUAL, "regression"), (FT, "multiclass"), (LEAVES, "binary"),
+]  # fmt: skip
 MODELS = [
     *(({"family": "xgboost", "params": FEW_TREES}, task) for task in ALL),
     ({"family": "xgboost", "params": FEW_TREES | {"objective": "count:poisson"}}, "regression"),
@@ -133,6 +145,18 @@ def test_a_calibrated_model_is_calibrated_in_onnx_too(
     assert form.content is not None, form.reason
 
 
+def test_columns_that_are_made_of_categories_are_made_in_onnx_too(frame: pd.DataFrame, tmp_path: Path) -> None:
+    levels = {"x": [0.25, 1.0], "y": [0.75, 2.0]}
+    step = TargetEncoding("level", ["level: mean", "level: other mean"], levels, [0.5, 1.5])
+    rows = with_steps(frame, [step])
+    features = [*FEATURES, *(Feature(name, "numeric") for name in step.outputs)]
+    encoder = TableEncoder.fit(rows, features, style="linear")
+    estimator = LogisticRegression().fit(encoder.transform(rows), targets(frame, "binary"))
+    inner = SklearnPredictor(encoder, estimator, num_classes=2)
+    form, _ = formed(scoring(FeaturePredictor([step], inner), "binary"), frame, tmp_path)
+    assert form.content is not None, form.reason
+
+
 def test_a_constant_model_answers_each_row(frame: pd.DataFrame, tmp_path: Path) -> None:
     form, _ = formed(scoring(ConstantPredictor([0.25, 0.75], num_classes=2), "binary"), frame, tmp_path)
     assert form.content is not None, form.reason
@@ -168,8 +192,26 @@ def test_onnx_that_gives_other_scores_is_not_handed_over(frame: pd.DataFrame, tm
 
 
 def test_what_has_no_onnx_says_so(frame: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    model = {"family": "torch", "architecture": "ft_transformer", "params": {"max_epochs": 1}}
-    form, golden = formed(fitted(frame, "binary", model), frame, tmp_path)
-    assert (form.content, form.reason) == (None, "no ONNX: a model of the kind ft_transformer")
+    rows = frame.assign(level="")
+    model = {"family": "sklearn", "estimator": "logistic_regression"}
+    form, golden = formed(fitted(rows, "binary", model), rows, tmp_path)
+    assert (form.content, form.reason) == (None, "no ONNX: column 'level' has the empty text as a category")
     monkeypatch.setattr(module, "PACKAGES", ("onnx", "a_package_that_is_not_there"))
     assert "extra `onnx` is not installed" in str(onnx_form(tmp_path / "model", golden).reason)
+
+
+def test_what_onnxruntime_does_not_take_is_told(frame: pd.DataFrame) -> None:
+    rows = [{"amount": 1.0}]
+    with pytest.raises(onnx_check.OnnxRefusedError):
+        onnx_check.differences(b"no model", {"amount": "numeric"}, rows, [[1.0]], 0)
+
+
+def test_every_kind_of_predictor_has_onnx() -> None:
+    assert set(KNOWN) == set(PREDICTORS)
+
+
+def test_a_kind_of_model_without_onnx_is_named(frame: pd.DataFrame) -> None:
+    predictor = ConstantPredictor([0.25, 0.75], num_classes=2)
+    predictor.kind = "oracle"
+    with pytest.raises(NotExpressibleError, match="a model of the kind oracle"):
+        exported(scoring(predictor, "binary"))

@@ -9,13 +9,15 @@ import numpy as np
 import numpy.typing as npt
 
 from training.evaluation.metrics import Target
-from training.evaluation.report.model import Bar, CalibrationBin, CostCurve, Curve, Curves, Residuals
+from training.evaluation.report.model import Bar, CalibrationBin, ClassCurves, CostCurve, Curve, Curves, Residuals
 from training.evaluation.statistic import FloatArray, IntArray
 from training.evaluation.threshold import check_cost_matrix
 
 MAX_POINTS = 200
 BINS = 30
 CALIBRATION_BINS = 10
+MAX_CLASSES = 6
+"""Of which curves are drawn: more lines cannot be told apart."""
 MAX_RESIDUALS = 500
 NORMAL_95 = 1.959963984540054
 
@@ -47,6 +49,7 @@ def curves_of(
     if task == "multiclass":
         decided = scores.argmax(axis=1)
         return Curves(
+            by_class=_by_class(codes, scores, weights, classes),
             calibration=calibration_curve((decided == codes).astype(np.float64), scores.max(axis=1), weights),
             confusion=_confusion(codes, decided, weights, len(classes)),
         )
@@ -77,6 +80,17 @@ def ranking_curves(target: IntArray, scores: FloatArray, weights: FloatArray) ->
     precision = true[kept] / np.maximum(true[kept] + false[kept], np.finfo(np.float64).tiny)
     roc = Curve(x=[0.0, *_rounded(false_rate)], y=[0.0, *_rounded(recall)])
     return roc, Curve(x=_rounded(recall), y=_rounded(precision))
+
+
+def _by_class(codes: IntArray, scores: FloatArray, weights: FloatArray, classes: Sequence[str]) -> list[ClassCurves]:
+    rows = np.bincount(codes, minlength=len(classes))
+    found = []
+    for code in np.argsort(-rows, kind="stable")[:MAX_CLASSES]:
+        roc, precision_recall = ranking_curves((codes == code).astype(np.int64), scores[:, code], weights)
+        if roc is not None and precision_recall is not None:
+            name = classes[code]
+            found.append(ClassCurves(name=name, rows=int(rows[code]), roc=roc, precision_recall=precision_recall))
+    return found
 
 
 def calibration_curve(outcome: FloatArray, scores: FloatArray, weights: FloatArray) -> list[CalibrationBin]:

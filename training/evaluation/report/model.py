@@ -64,12 +64,23 @@ class Residuals(ResultModel):
     quantiles: dict[str, float]
 
 
+class ClassCurves(ResultModel):
+    """One class of several against the rest."""
+
+    name: str
+    rows: int
+    roc: Curve
+    precision_recall: Curve
+
+
 class Curves(ResultModel):
     """What the plots of a task show; what does not apply is empty."""
 
     roc: Curve | None = None
     precision_recall: Curve | None = None
     base_rate: float | None = None
+    by_class: list[ClassCurves] = []
+    """Multiclass: the most frequent classes."""
     calibration: list[CalibrationBin] = []
     scores: list[Bar] = []
     confusion: list[list[float]] = []

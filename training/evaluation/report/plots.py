@@ -19,6 +19,7 @@ def quality_figures(report: Report) -> Iterator[Figure]:
     curves = report.curves
     positive = report.classes[1] if report.task == "binary" else ""
     yield from _ranking(curves, positive)
+    yield from _by_class(curves)
     if curves.calibration:
         yield _calibration(curves, positive or "the decided class")
     if curves.scores:
@@ -68,6 +69,23 @@ def _ranking(curves: Curves, positive: str) -> Iterator[Figure]:
         plot.line(curves.precision_recall.x, curves.precision_recall.y)
         caption = f"Dashed: the share of {positive}, {curves.base_rate:.1%}, which a coin would reach."
         yield Figure("Precision and recall", plot.draw(), caption)
+
+
+def _by_class(curves: Curves) -> Iterator[Figure]:
+    if not curves.by_class:
+        return
+    key = Markup(" &ensp;").join(
+        Markup('<span class="key k{}"></span>&nbsp;{}').format(number, one.name)
+        for number, one in enumerate(curves.by_class)
+    )
+    roc = Plot("ROC curve of each class", UNIT, UNIT, "false positive rate", "true positive rate")
+    roc.line([0, 1], [0, 1], "faint")
+    precision = Plot("Precision against recall of each class", UNIT, UNIT, "recall", "precision")
+    for number, one in enumerate(curves.by_class):
+        roc.line(one.roc.x, one.roc.y, f"k{number}")
+        precision.line(one.precision_recall.x, one.precision_recall.y, f"k{number}")
+    yield Figure("ROC, each class against the rest", roc.draw(), key)
+    yield Figure("Precision and recall, each class against the rest", precision.draw(), key)
 
 
 def _calibration(curves: Curves, positive: str) -> Figure:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import xgboost as xgb
 
-from training.registry.onnx_export.graph import DOUBLE, Graph, NotExpressibleError
+from training.registry.onnx_export.graph import DOUBLE, INT64, Graph, NotExpressibleError
 from training.registry.onnx_export.trees import BELOW, MEMBER, Tree, ensemble
 
 IDENTITY = ("reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror", "reg:squaredlogerror")
@@ -29,9 +30,7 @@ def boosted(graph: Graph, matrix: str, booster: xgb.Booster, num_classes: int) -
     Raises:
         NotExpressibleError: it is not made of trees, or of trees with vectors in their leaves.
     """
-    learner = json.loads(booster.save_raw("json"))["learner"]
-    if learner["gradient_booster"]["name"] not in {"gbtree", "dart"}:
-        raise NotExpressibleError(f"a booster of the kind {learner['gradient_booster']['name']}")
+    learner = _learner(booster)
     objective = learner["objective"]["name"]
     outputs = num_classes if num_classes > 2 else 1
     sums = ensemble(graph, matrix, _trees(learner["gradient_booster"]), outputs, np.float32)
@@ -46,6 +45,27 @@ def boosted(graph: Graph, matrix: str, booster: xgb.Booster, num_classes: int) -
     if objective in IDENTITY:
         return graph.cast(margins, DOUBLE)
     raise NotExpressibleError(f"a booster with the objective {objective}")
+
+
+def leaves(graph: Graph, matrix: str, booster: xgb.Booster) -> list[str]:
+    """The number of the leaf that each row falls into, for each tree, [n, 1] int64.
+
+    Raises:
+        NotExpressibleError: as `boosted`.
+    """
+    trees = [
+        replace(tree, leaf=np.arange(len(tree.leaf), dtype=np.float64), target=place)
+        for place, tree in enumerate(_trees(_learner(booster)["gradient_booster"]))
+    ]
+    found = graph.cast(ensemble(graph, matrix, trees, len(trees), np.float32), INT64)
+    return [graph.column(found, place) for place in range(len(trees))]
+
+
+def _learner(booster: xgb.Booster) -> dict[str, Any]:
+    learner: dict[str, Any] = json.loads(booster.save_raw("json"))["learner"]
+    if learner["gradient_booster"]["name"] not in {"gbtree", "dart"}:
+        raise NotExpressibleError(f"a booster of the kind {learner['gradient_booster']['name']}")
+    return learner
 
 
 def _base(learner: dict[str, Any], objective: str) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ class Graph:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: list[onnx.TensorProto] = []
         self._inputs: list[onnx.ValueInfoProto] = []
+        self._made: dict[int, tuple[object, onnx.ModelProto]] = {}
 
     def input(self, name: str, kind: int) -> str:
         """A raw column, [n, 1]."""
@@ -46,6 +47,12 @@ class Graph:
         name = f"v{len(self._nodes)}"
         self._nodes.append(helper.make_node(operator, list(inputs), [name], domain=domain, **attributes))
         return name
+
+    def once(self, part: object, make: Callable[[], onnx.ModelProto]) -> onnx.ModelProto:
+        """What is made of a part of the model; made once, however often it is embedded."""
+        if id(part) not in self._made:
+            self._made[id(part)] = (part, make())
+        return self._made[id(part)][1]
 
     def embedded(self, model: onnx.ModelProto, inputs: Sequence[str]) -> str:
         """The only output of another model, with its inputs in order taken from here."""
@@ -75,9 +82,7 @@ class Graph:
         Raises:
             onnx.checker.ValidationError: a node is not as its operator asks.
         """
-        named = self.node("Identity", output)
-        self._nodes[-1].output[:] = ["scores"]
-        del named
+        self._nodes.append(helper.make_node("Identity", [output], ["scores"]))
         graph = helper.make_graph(
             self._nodes, "scores", self._inputs, [helper.make_tensor_value_info("scores", DOUBLE, ["n", width])],
             initializer=self._constants,

@@ -47,6 +47,24 @@ def encoded_columns(graph: Graph, state: Mapping[str, Any], raw: Mapping[str, st
     return [column for block in state["columns"] for column in _block(graph, block, raw)]
 
 
+def looked_up(graph: Graph, step: Mapping[str, Any], raw: Mapping[str, str]) -> dict[str, str]:
+    """The columns that a LookupStep makes, by name, each [n, 1] float.
+
+    Raises:
+        NotExpressibleError: the empty text, which stands for a missing category, has numbers of its own.
+    """
+    table, other = step["table"], step["other"]
+    if NO_LABEL in table and list(table[NO_LABEL]) != list(other):
+        raise NotExpressibleError(f"column {step['source']!r} has the empty text as a category")
+    return {
+        name: graph.node(
+            "LabelEncoder", raw[step["source"]], domain=ML_DOMAIN, keys_strings=list(table),
+            values_floats=[float(line[place]) for line in table.values()], default_float=float(other[place]),
+        )
+        for place, name in enumerate(step["outputs"])
+    }  # fmt: skip
+
+
 def _block(graph: Graph, block: dict[str, Any], raw: Mapping[str, str]) -> list[str]:
     return _BLOCKS[block["type"]](graph, block, raw)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import io
+import tempfile
 import warnings
 from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ import torch
 
 from training.mts_scoring.network_base import Inputs
 from training.mts_scoring.torch_predictor import average
+from training.registry.onnx_export.attention import traceable
 from training.registry.onnx_export.graph import DOUBLE, FLOAT, INT64, OPSET, Graph, interpolated
 from training.registry.onnx_export.inputs import encoded_columns
 
@@ -20,17 +23,23 @@ TRACED_ROWS = 3
 """Of the example that a network is traced with; not 1, which tracing takes for a dimension to be broadcast."""
 
 
-def networked(graph: Graph, predictor: Any, raw: Mapping[str, str]) -> str:
+def networked(graph: Graph, predictor: Any, raw: Mapping[str, str], margins: str | None = None) -> str:
     """Scores of networks of one plan, [n, classes] or [n, 1] double.
+
+    Args:
+        graph: written to.
+        predictor: a TorchPredictor.
+        raw: inputs of the graph, by raw column.
+        margins: [n, classes] log probabilities or [n, 1] values, to which the networks have learnt to add.
 
     Raises:
         NotExpressibleError: a category is the empty text.
     """
     inputs = _inputs(graph, predictor.encoder.state(), raw)
-    is_regression = predictor.num_classes == 0
+    inputs["shift"] = _shift(graph, predictor, margins)
     parts = []
     for network in predictor.networks:
-        model = _traced(network, predictor.encoder, is_regression=is_regression)
+        model = graph.once(network, partial(_traced, network, predictor))
         used = [inputs[value.name] for value in model.graph.input]
         parts.append(graph.cast(graph.embedded(model, used), DOUBLE))
     total = parts[0] if len(parts) == 1 else graph.node("Sum", *parts)
@@ -43,6 +52,16 @@ def networked(graph: Graph, predictor: Any, raw: Mapping[str, str]) -> str:
     return graph.node("Clip", values, graph.constant(scale.low), graph.constant(scale.high))
 
 
+def _shift(graph: Graph, predictor: Any, margins: str | None) -> str:
+    """What is added to the outputs of every network, [n, outputs] float32, or [1, outputs] of zeros."""
+    if margins is None:
+        return graph.constant(np.zeros((1, predictor.plan.outputs)), np.float32)
+    if predictor.target is not None:
+        centred = graph.node("Sub", margins, graph.constant(predictor.target.mean))
+        margins = graph.node("Div", centred, graph.constant(predictor.target.deviation))
+    return graph.cast(margins, FLOAT)
+
+
 def _inputs(graph: Graph, state: Mapping[str, Any], raw: Mapping[str, str]) -> dict[str, str]:
     """`numbers`, `flags` and `categories` of NetworkInputs."""
     blocks = state["table"]["columns"]
@@ -51,7 +70,8 @@ def _inputs(graph: Graph, state: Mapping[str, Any], raw: Mapping[str, str]) -> d
     categories = [
         _code(graph, columns[place], len(shares)) for place, shares in zip(codes, state["shares"], strict=True)
     ]
-    numbers, flags = [], []
+    numbers: list[str] = []
+    flags: list[str] = []
     numeric = [column for place, column in enumerate(columns) if place not in set(codes)]
     for column, learnt in zip(numeric, state["columns"], strict=True):
         values = graph.cast(column, DOUBLE)
@@ -101,31 +121,36 @@ def _scaled(graph: Graph, values: str, missing: str, scale: Mapping[str, Any]) -
 
 
 class _Averaged(torch.nn.Module):
-    """What the members of a network say together, from three tensors."""
+    """What the members of a network say together, from plain tensors."""
 
     def __init__(self, network: torch.nn.Module, *, is_regression: bool) -> None:
         super().__init__()
         self._network, self._is_regression = network, is_regression
 
-    def forward(self, numbers: torch.Tensor, flags: torch.Tensor, categories: torch.Tensor) -> torch.Tensor:
-        outputs = self._network(Inputs(numbers, flags, categories))
+    def forward(
+        self, numbers: torch.Tensor, flags: torch.Tensor, categories: torch.Tensor, shift: torch.Tensor
+    ) -> torch.Tensor:
+        outputs = self._network(Inputs(numbers, flags, categories)) + shift[:, None, :]
         return average(outputs, is_regression=self._is_regression)
 
 
-def _traced(network: torch.nn.Module, encoder: Any, *, is_regression: bool) -> onnx.ModelProto:
+def _traced(network: torch.nn.Module, predictor: Any) -> onnx.ModelProto:
+    encoder = predictor.encoder
     example = (
         torch.zeros(TRACED_ROWS, encoder.num_numbers),
         torch.zeros(TRACED_ROWS, encoder.num_flags),
         torch.zeros(TRACED_ROWS, len(encoder.category_shares), dtype=torch.int64),
+        torch.zeros(TRACED_ROWS, predictor.plan.outputs),
     )
-    names = ["numbers", "flags", "categories"]
-    file = io.BytesIO()
-    with warnings.catch_warnings():
+    names = ["numbers", "flags", "categories", "shift"]
+    averaged = _Averaged(traceable(network), is_regression=predictor.num_classes == 0).eval()
+    with tempfile.TemporaryDirectory(prefix="mts-onnx-") as folder, warnings.catch_warnings():
+        file = Path(folder) / "network.onnx"
         # the exporter that needs onnxscript beside onnx is to take this one's place
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            _Averaged(network, is_regression=is_regression).eval(), example, file, input_names=names,
-            output_names=["scores"], dynamic_axes={name: {0: "n"} for name in [*names, "scores"]},
+            averaged, example, file, input_names=names, output_names=["scores"],
+            dynamic_axes={name: {0: "n"} for name in [*names, "scores"]},
             opset_version=OPSET, dynamo=False,
         )  # fmt: skip
-    return onnx.load_from_string(file.getvalue())
+        return onnx.load(file)

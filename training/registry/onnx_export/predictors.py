@@ -9,11 +9,12 @@ import numpy as np
 
 from training.mts_scoring.calibrated_predictor import Calibration
 from training.mts_scoring.combination import SMALLEST, Combination
+from training.mts_scoring.leaf_predictor import LEAF_PREFIX, LEAVES_OF_A_FOREST
 from training.mts_scoring.predictor import Predictor
-from training.registry.onnx_export.boosters import boosted
+from training.registry.onnx_export.boosters import boosted, leaves
 from training.registry.onnx_export.estimators import estimated
-from training.registry.onnx_export.graph import Graph, NotExpressibleError, interpolated
-from training.registry.onnx_export.inputs import encoded
+from training.registry.onnx_export.graph import STRING, Graph, NotExpressibleError, interpolated
+from training.registry.onnx_export.inputs import encoded, looked_up
 from training.registry.onnx_export.networks import networked
 
 Raw = Mapping[str, str]
@@ -26,9 +27,9 @@ def scored(graph: Graph, predictor: Any, raw: Raw) -> str:
     Raises:
         NotExpressibleError: names the kind of predictor that has no graph.
     """
-    if predictor.kind not in _KINDS:
+    if predictor.kind not in KINDS:
         raise NotExpressibleError(f"a model of the kind {predictor.kind}")
-    return _KINDS[predictor.kind](graph, predictor, raw)
+    return KINDS[predictor.kind](graph, predictor, raw)
 
 
 def _xgboost(graph: Graph, predictor: Any, raw: Raw) -> str:
@@ -70,9 +71,36 @@ def _stack(graph: Graph, predictor: Any, raw: Raw) -> str:
 
 def _mean(graph: Graph, models: Sequence[Predictor], raw: Raw) -> str:
     """Mean over models of the same member."""
-    parts = [scored(graph, model, raw) for model in models]
+    return _averaged(graph, [scored(graph, model, raw) for model in models])
+
+
+def _averaged(graph: Graph, parts: Sequence[str]) -> str:
     # onnxruntime has no Mean of doubles
     return parts[0] if len(parts) == 1 else graph.node("Div", graph.node("Sum", *parts), graph.constant(len(parts)))
+
+
+def _residual(graph: Graph, predictor: Any, raw: Raw) -> str:
+    margins = _mean(graph, predictor.trees, raw)
+    if predictor.network.num_classes:
+        margins = _logarithm(graph, margins)
+    return networked(graph, predictor.network, raw, margins)
+
+
+def _features(graph: Graph, predictor: Any, raw: Raw) -> str:
+    made = {name: value for step in predictor.steps for name, value in looked_up(graph, step.state(), raw).items()}
+    return scored(graph, predictor.inner, {**raw, **made})
+
+
+def _leaf_embedding(graph: Graph, predictor: Any, raw: Raw) -> str:
+    """The mean over forests of what the network says to their leaves, which it reads as labels."""
+    parts = []
+    for number, forest in enumerate(predictor.forests):
+        found = leaves(graph, encoded(graph, forest.encoder, raw), forest.booster)
+        first = graph.constant(number * LEAVES_OF_A_FOREST, np.int64)
+        labels = [graph.cast(graph.node("Add", leaf, first), STRING) for leaf in found]
+        named = {f"{LEAF_PREFIX}{tree}": label for tree, label in enumerate(labels)}
+        parts.append(scored(graph, predictor.network, {**raw, **named}))
+    return _averaged(graph, parts)
 
 
 def _combined(graph: Graph, scores: Sequence[str], combination: Combination) -> str:
@@ -93,7 +121,8 @@ def _logarithm(graph: Graph, scores: str) -> str:
     return graph.node("Log", graph.node("Max", scores, graph.constant(SMALLEST)))
 
 
-_KINDS: Mapping[str, Callable[[Graph, Any, Raw], str]] = {
+KINDS: Mapping[str, Callable[[Graph, Any, Raw], str]] = {
     "xgboost": _xgboost, "sklearn": _sklearn, "calibrated": _calibrated, "constant": _constant, "stack": _stack,
-    "mlp": networked, "tabm": networked,
+    "mlp": networked, "tabm": networked, "ft_transformer": networked, "residual": _residual, "features": _features,
+    "leaf_embedding": _leaf_embedding,
 }  # fmt: skip

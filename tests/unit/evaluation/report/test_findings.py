@@ -46,6 +46,19 @@ def test_the_cost_curve_has_its_least_where_the_costs_say() -> None:
     assert best == pytest.approx(0.2, abs=0.06)  # 1 / (1 + 4), for calibrated scores
 
 
+def test_each_class_of_several_is_ranked_against_the_rest() -> None:
+    generator = np.random.default_rng(0)
+    target = generator.choice(4, 600, p=[0.2, 0.5, 0.25, 0.05])
+    scores = generator.dirichlet(np.ones(4), 600) + 0.3 * np.eye(4)[target]
+    scores /= scores.sum(axis=1, keepdims=True)
+    curves = curves_of("multiclass", target, scores, None, classes=list("abcd"), threshold=None, cost_matrix=None)
+    assert [one.name for one in curves.by_class] == ["b", "c", "a", "d"], "the most frequent first"
+    assert sum(one.rows for one in curves.by_class) == 600
+    for one in curves.by_class:
+        code = "abcd".index(one.name)
+        assert auc(one.roc.x, one.roc.y) == pytest.approx(roc_auc_score(target == code, scores[:, code]), abs=1e-3)
+
+
 def test_one_class_only_has_no_ranking_curves() -> None:
     scores = np.linspace(0, 1, 50)
     curves = curves_of("binary", np.ones(50, np.int64), scores, None, classes=CLASSES, threshold=0.5, cost_matrix=None)
