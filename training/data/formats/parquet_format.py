@@ -85,7 +85,7 @@ def _opened(file: DataFile, field: str, buffer_bytes: int = 0) -> Iterator[Any]:
             raise DataError.at(field, file.label, f"not Parquet: the file looks like {found}", hint=hint)
         opened = parquet.ParquetFile(source, pre_buffer=False, buffer_size=buffer_bytes)
         check_names(opened.schema_arrow.names, file, field)
-        _check_expansion(opened.metadata, file, field)
+        check_expansion(opened.metadata, file, field)
         yield opened
 
 
@@ -104,8 +104,12 @@ def _scanned(file: DataFile, kept: list[str], condition: Any) -> Any:
     )
 
 
-def _check_expansion(metadata: Any, file: DataFile, field: str) -> None:
-    """A few bytes can say "the same value, a thousand million times"."""
+def check_expansion(metadata: Any, file: DataFile, field: str) -> None:
+    """A few bytes can say "the same value, a thousand million times".
+
+    Raises:
+        DataError: the footer says so of this file.
+    """
     least_bytes = metadata.num_rows * max(1, metadata.num_columns)
     if least_bytes > max(MIN_EXPANDED_BYTES, MAX_EXPANSION * file.size_bytes):
         raise expands_too_much(file, field)
