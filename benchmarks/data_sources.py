@@ -1,6 +1,6 @@
 """Whether memory stays flat between a source and its snapshot: python -m benchmarks.data_sources KIND FOLDER reads one
 source in a process of its own and says its peak. Here files are streamed from 16 MB on, and pieces lie on disk from
-16 MB on, an eighth and less of the usual, so that small tables tell."""
+16 MB on, a sixteenth of the usual, so that small tables tell."""
 
 from __future__ import annotations
 
