@@ -7,7 +7,8 @@ export OMP_NUM_THREADS := 1
 export OMP_WAIT_POLICY := PASSIVE
 QUICK := tests/unit tests/contracts tests/architecture -m "not slow and not cluster"
 
-.PHONY: help .venv demo test check bench chaos fuzz sbom down clean
+.PHONY: help .venv demo test test-quick test-slow test-cluster test-service test-failure test-integration test-tuning \
+        check style bench chaos fuzz sbom down clean
 
 help:  ## this list
 	@grep -hE '^[a-z.]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## */\t/' | expand -t 10
@@ -27,21 +28,36 @@ demo: $(INSTALLED)  ## start everything, train on German credit, show the result
 	@$(BIN)/mts status
 
 # Clusters are started and ended again and again: each group has a process of its own, which keeps nothing of the last one.
+# A group that fails does not keep the next ones from running.
 test: $(INSTALLED)  ## all tests
+	@$(MAKE) --no-print-directory --keep-going $(addprefix test-,quick slow cluster service failure integration tuning)
+
+test-quick: $(INSTALLED)
 	$(BIN)/pytest -q -n 2 $(QUICK)
+
+test-slow: $(INSTALLED)
 	$(BIN)/pytest -q -n 2 tests/unit tests/contracts -m "slow and not cluster"
+
+test-cluster: $(INSTALLED)
 	$(BIN)/pytest tests/unit tests/contracts -m cluster
-	$(BIN)/pytest tests/service
-	$(BIN)/pytest tests/failure
+
+test-service test-failure: test-%: $(INSTALLED)
+	$(BIN)/pytest tests/$*
+
+test-integration: $(INSTALLED)
 	$(BIN)/pytest tests/integration --ignore tests/integration/tuning
+
+test-tuning: $(INSTALLED)
 	$(BIN)/pytest tests/integration/tuning
 
 check: $(INSTALLED)  ## style, types, import rules and the quick tests
+	@$(MAKE) --no-print-directory --jobs 2 style test-quick
+
+style: $(INSTALLED)
 	$(BIN)/ruff check --quiet
 	$(BIN)/ruff format --check --quiet
-	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/pytest -q -n 2 $(QUICK)
+	$(BIN)/mypy
 
 bench: $(INSTALLED)  ## the benchmarks, with their table
 	$(BIN)/python -m benchmarks

@@ -19,6 +19,7 @@ from ray_app.dispatcher.messages import Assignment, Place, TaskEnd, Whereabouts
 from ray_app.dispatcher.node_sizes import read_capacity, worker_exit_detail
 from ray_app.dispatcher.processes import end_process
 from ray_app.dispatcher.worker import run_attempt, tidy
+from training.distributed.cancelling import cancel
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +87,7 @@ class RayCluster:
         """Cancels a task that has not begun."""
         task = self._tasks.get((job_id, attempt))
         if task is not None:
-            ray.cancel(task, recursive=False)
+            cancel(task, recursive=False)
 
     def kill(self, job_id: str, attempt: int, where: Whereabouts) -> None:
         """Kills the process ourselves, and cancels the task by force.
@@ -101,7 +102,7 @@ class RayCluster:
             _end_task.options(scheduling_strategy=there).remote(where)
         task = self._tasks.get((job_id, attempt))
         if task is not None:
-            ray.cancel(task, force=True, recursive=False)
+            cancel(task, force=True, recursive=False)
         self._give_back_room(job_id)
 
     def _give_back_room(self, job_id: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -32,13 +33,19 @@ ROOMS = {
 }
 
 
-def sources() -> Iterator[Path]:
-    for room in ("ray_app", "training"):
-        yield from sorted((ROOT / room).rglob("*.py"))
+@cache
+def sources() -> list[tuple[str, int, list[ast.AST]]]:
+    """Of each file its path, its lines, and all that is in it."""
+    files = [path for room in ("ray_app", "training") for path in sorted((ROOT / room).rglob("*.py"))]
+    texts = [path.read_text() for path in files]
+    return [
+        (path.relative_to(ROOT).as_posix(), len(text.splitlines()), list(ast.walk(ast.parse(text))))
+        for path, text in zip(files, texts, strict=True)
+    ]
 
 
-def imported(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+def imported(nodes: list[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
@@ -49,19 +56,19 @@ def imported(tree: ast.AST) -> Iterator[str]:
 @pytest.mark.parametrize("library", ROOMS)
 def test_a_library_stays_in_its_room(library: str) -> None:
     strays = [
-        path.relative_to(ROOT).as_posix()
-        for path in sources()
-        if any(name == library or name.startswith(f"{library}.") for name in imported(ast.parse(path.read_text())))
-        and not path.relative_to(ROOT).as_posix().startswith(ROOMS[library])
+        path
+        for path, _, nodes in sources()
+        if not path.startswith(ROOMS[library])
+        and any(name == library or name.startswith(f"{library}.") for name in imported(nodes))
     ]
     assert strays == []
 
 
 def test_only_the_settings_read_the_environment() -> None:
     readers = [
-        path.relative_to(ROOT).as_posix()
-        for path in sources()
-        for node in ast.walk(ast.parse(path.read_text()))
+        path
+        for path, _, nodes in sources()
+        for node in nodes
         if isinstance(node, ast.Attribute) and node.attr in {"environ", "getenv", "putenv"}
     ]
     # a batch has no settings of the service: its command looks up what the connections file refers to
@@ -69,12 +76,11 @@ def test_only_the_settings_read_the_environment() -> None:
 
 
 def test_files_and_functions_stay_small() -> None:
-    large = [f"{path.relative_to(ROOT)}: {len(path.read_text().splitlines())} lines" for path in sources()
-             if len(path.read_text().splitlines()) > 400]  # fmt: skip
+    large = [f"{path}: {lines} lines" for path, lines, _ in sources() if lines > 400]
     long = [
-        f"{path.relative_to(ROOT)}:{node.lineno} {node.name}"
-        for path in sources()
-        for node in ast.walk(ast.parse(path.read_text()))
+        f"{path}:{node.lineno} {node.name}"
+        for path, _, nodes in sources()
+        for node in nodes
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (node.end_lineno or 0) - node.lineno + 1 > 50
     ]
     assert large == []
@@ -83,9 +89,9 @@ def test_files_and_functions_stay_small() -> None:
 
 def test_no_exception_is_swallowed() -> None:
     swallowed = [
-        f"{path.relative_to(ROOT)}:{node.lineno}"
-        for path in sources()
-        for node in ast.walk(ast.parse(path.read_text()))
+        f"{path}:{node.lineno}"
+        for path, _, nodes in sources()
+        for node in nodes
         if isinstance(node, ast.ExceptHandler) and all(isinstance(part, ast.Pass | ast.Continue) for part in node.body)
     ]
     assert swallowed == []

@@ -11,6 +11,7 @@ import ray
 from ray.exceptions import OutOfMemoryError, RayError
 from threadpoolctl import threadpool_limits
 
+from training.distributed.cancelling import cancel
 from training.errors import FitError
 from training.events import Observer
 from training.models.parallel import FitOutcome, FitTask, limit_of, run_task
@@ -62,7 +63,7 @@ class RayFits:
                     yield running.pop(reference), _outcome(reference)
         finally:
             for reference in running:
-                ray.cancel(reference, force=True)
+                cancel(reference, force=True)
 
 
 def ray_fits(cpus: int) -> RayFits | None:

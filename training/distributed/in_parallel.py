@@ -12,6 +12,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 from threadpoolctl import threadpool_limits
 
+from training.distributed.cancelling import cancel
 from training.distributed.fit_tasks import Manners, behave, manners
 from training.distributed.ray_errors import cause_of_death
 from training.errors import UnavailableError
@@ -62,7 +63,7 @@ def in_parallel(
             yield _result(running)
     finally:
         for reference in running:
-            ray.cancel(reference, force=True)
+            cancel(reference, force=True)
 
 
 def _result(running: deque[ray.ObjectRef[Found]]) -> Found:

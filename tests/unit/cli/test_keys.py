@@ -30,7 +30,7 @@ def mts(*words: str, expect: int = 0) -> str:
 def test_a_key_is_shown_once_works_and_is_revoked(keys_file: Path) -> None:
     made = json.loads(mts("add", "nightly", "--role", "trainer", "--max-active-jobs", "3", "--json"))
     assert stat.S_IMODE(keys_file.stat().st_mode) == 0o600
-    assert made["key"].split("_")[2] not in keys_file.read_text()
+    assert made["key"].split("_", 2)[2] not in keys_file.read_text()
     ring = KeyRing(keys_file)
     caller = ring.verify(made["key"])
     assert caller is not None
