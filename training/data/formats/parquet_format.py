@@ -98,7 +98,7 @@ def _opened(file: DataFile, field: str, buffer_bytes: int = 0, *, as_codes: bool
 def _coded(metadata: Any) -> list[str]:
     """Columns of text that are stored as codes, as far as the first row group says.
 
-    Read as codes and made text afterwards they take a fourth of the processor time.
+    Read as codes and made text afterwards they take about half of the processor time.
     """
     if not metadata.num_row_groups:
         return []
