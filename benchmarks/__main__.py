@@ -6,6 +6,7 @@ Some can be run in parts: python -m benchmarks tuning.speed tuning.asha:0,1
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Mapping
 
 from benchmarks import (
     active_learning,
@@ -38,7 +39,7 @@ BENCHMARKS = {
     "monitoring_http": monitoring_http.rows,
 }
 
-PARTS = {"tuning": tuning.PARTS}
+PARTS: Mapping[str, Mapping[str, Callable[..., list[Row]]]] = {"tuning": tuning.PARTS, "data": data.PARTS}
 
 
 def measured(name: str) -> list[Row]:

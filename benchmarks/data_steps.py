@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import json
+import shutil
 import sys
 import tempfile
 import time
@@ -59,6 +61,7 @@ def sql(url: str, *, frame: bool = False) -> Prepared:
     from training.spec import SqlSource
 
     folder = Path(tempfile.mkdtemp(prefix="mts-bench-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     (folder / "connections.yaml").write_text(yaml.safe_dump({"connections": {"pg": {"url": url.replace(":@", "@")}}}))
     access = DataAccess((), folder, connections_file=folder / "connections.yaml")
     source = SqlSource(connection="pg", table="loans")

@@ -89,6 +89,7 @@ def test_a_spec_becomes_a_registered_champion(
     assert {f"{phase}_s" for phase in PHASES} <= set(result.timings)
 
 
+@pytest.mark.slow
 def test_folds_measure_the_whole_job_beside_its_hold_out(workplace: Workplace) -> None:
     split = {"folds": 3, "repeats": 2}
     plain = run(spec_of("german-fold-none"), workplace, SilentObserver(), job_id="job_fold_none")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,10 @@ import pandas as pd
 
 from training.data.table import ColumnKind
 
-SAMPLE_ROWS = 200_000
-"""Up to this many rows distinct numbers are counted exactly; in longer columns among this many evenly spaced rows."""
+EXACT_ROWS = 200_000
+"""Up to this many rows distinct numbers are counted exactly."""
+SAMPLE_ROWS = 50_000
+"""In longer columns they are counted among this many evenly spaced rows."""
 
 _UNIQUE_SHARE = 0.95
 """Share of distinct values from which on text names rows rather than groups of rows."""
@@ -34,6 +36,8 @@ class Profile:
     missing: int
     unique: int
     reason: str = ""
+    counts: pd.Series[int] | None = field(default=None, compare=False, repr=False)
+    """Rows of each text, in the order in which they appear; None where it is not known."""
 
 
 def profile(values: pd.Series[Any], name: str) -> Profile:
@@ -48,16 +52,15 @@ def profile(values: pd.Series[Any], name: str) -> Profile:
     if pd.api.types.is_numeric_dtype(values.dtype) and not pd.api.types.is_bool_dtype(values.dtype):
         plain = isinstance(values.dtype, np.dtype)
         return _numeric(values.to_numpy() if plain else values.to_numpy(dtype=np.float64, na_value=np.nan), name)
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.astype(object)
+    is_boolean = pd.api.types.is_bool_dtype(values.dtype)
+    if not is_boolean and not pd.api.types.is_datetime64_any_dtype(values.dtype):
+        return _text(values)
     missing = int(values.isna().sum())
     if missing == len(values):
         return Profile("empty", missing, 0, "all values are missing")
-    if isinstance(values.dtype, pd.CategoricalDtype):
-        values = values.astype(object)
-    if pd.api.types.is_bool_dtype(values.dtype):
-        return _constant_or(values, "boolean", missing)
-    if pd.api.types.is_datetime64_any_dtype(values.dtype):
-        return _constant_or(values, "datetime", missing)
-    return _text(values, missing)
+    return _constant_or(values, "boolean" if is_boolean else "datetime", missing)
 
 
 def distinct(values: pd.Series[Any]) -> int:
@@ -76,7 +79,7 @@ def named_like_identifier(name: str) -> bool:
 
 
 def _spaced(rows: int) -> slice | npt.NDArray[np.int64]:
-    if rows <= SAMPLE_ROWS:
+    if rows <= EXACT_ROWS:
         return slice(None)
     return np.linspace(0, rows - 1, SAMPLE_ROWS).astype(np.int64)
 
@@ -109,26 +112,33 @@ def _different_whole(numbers: npt.NDArray[Any]) -> bool:
     return len(pd.unique(numbers)) == len(numbers)
 
 
-def _text(values: pd.Series[Any], missing: int) -> Profile:
-    present = values.dropna() if missing else values
-    first = present.iloc[0]
-    if isinstance(first, bool | np.bool_):
-        truths = present.astype(bool)
-        if missing == 0:
-            return _constant_or(truths, "boolean", missing)
-        return Profile("boolean", missing, int(truths.nunique()))
-    uniques = pd.unique(present)
+def _text(values: pd.Series[Any]) -> Profile:
+    # one pass over the objects tells their number, what they are, and how many are missing
+    counts = values.value_counts(sort=False)
+    present = int(counts.sum())
+    missing = len(values) - present
+    if not present:
+        return Profile("empty", missing, 0, "all values are missing")
+    uniques = counts.index.to_numpy()
+    if isinstance(uniques[0], bool | np.bool_):
+        if missing:
+            return Profile("boolean", missing, len(uniques))
+        return _constant_or(values.astype(bool), "boolean", missing)
     if len(uniques) == 1 and missing == 0:
         return Profile("constant", missing, 1, f"every value is {str(uniques[0])[:40]!r}")
-    share = len(uniques) / len(present)
+    kind, reason = _kind_of_text(uniques, present)
+    return Profile(kind, missing, len(uniques), reason, counts)
+
+
+def _kind_of_text(uniques: npt.NDArray[Any], present: int) -> tuple[ColumnKind, str]:
+    """What the different texts of so many rows are, and why."""
+    share = len(uniques) / present
     if share >= 0.5 and len(uniques) >= 10:
         sample = [str(value) for value in uniques[:1000]]
         words = float(np.mean([len(value.split()) for value in sample]))
         chars = float(np.mean([len(value) for value in sample]))
         if words >= _TEXT_WORDS or chars >= _TEXT_CHARS:
-            return Profile(
-                "text", missing, len(uniques), f"prose: {words:.0f} words a value, {share:.0%} of them distinct"
-            )
+            return "text", f"prose: {words:.0f} words a value, {share:.0%} of them distinct"
         if share >= _UNIQUE_SHARE:
-            return Profile("identifier", missing, len(uniques), f"{share:.0%} of the values are distinct")
-    return Profile("categorical", missing, len(uniques))
+            return "identifier", f"{share:.0%} of the values are distinct"
+    return "categorical", ""

@@ -18,15 +18,22 @@ _FEW_TEXTS = 10
 """Distinct texts up to which they are a mistake or a mark for "missing"; more of them are part of a code."""
 
 
-def check_not_mixed(values: pd.Series[Any], name: str, field: str) -> None:
+def check_not_mixed(values: pd.Series[Any], name: str, field: str, counts: pd.Series[int] | None = None) -> None:
     """Refuses a column of text that is nearly all numbers, or nearly all ISO dates, but not quite.
 
     Columns of codes pass: those with few distinct numbers, or with many distinct texts.
 
+    Args:
+        values: of the column.
+        name: of the column.
+        field: where the spec names it, for messages.
+        counts: rows of each value that is not missing, where the caller has counted them.
+
     Raises:
         DataError: names the column, the first value that does not fit and its row, counted from 1.
     """
-    counts = values.value_counts()
+    if counts is None:
+        counts = values.value_counts()
     if len(counts) <= MANY_NUMBERS:
         return
     texts = pd.Series(counts.index.astype(str))

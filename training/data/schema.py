@@ -104,7 +104,7 @@ def _column(values: pd.Series[Any], name: str, role: ColumnRole, spec: DataSpec)
     if role != "feature":
         return Column(name, found.kind, role, found.missing, found.unique)
     if found.unique > MANY_NUMBERS and found.kind in _TEXT_KINDS and not pd.api.types.is_numeric_dtype(values.dtype):
-        check_not_mixed(values, name, SOURCE_FIELD)
+        check_not_mixed(values, name, SOURCE_FIELD, found.counts)
     if pd.api.types.is_float_dtype(values.dtype):
         _check_finite(values, name)
     if found.kind in {"empty", "constant"}:

@@ -44,9 +44,9 @@ def target_facts(values: pd.Series[Any], spec: DataSpec) -> TargetFacts:
     numbers = _is_number(values)
     if numbers:
         _as_numbers(values, TARGET_FIELD)
-    else:
-        check_not_mixed(values, spec.target, TARGET_FIELD)
     counts = values.value_counts()
+    if not numbers:
+        check_not_mixed(values, spec.target, TARGET_FIELD, counts)
     if len(counts) == 1:
         only = class_label(counts.index[0])
         hint = "Add rows with another value, or name another target."

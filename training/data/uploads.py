@@ -16,6 +16,7 @@ from pyarrow import fs, parquet
 from training.data.artifact_folder import ArtifactFolder
 from training.data.files import DataFile
 from training.data.formats.base import damaged, text_head, unreadable
+from training.data.formats.parquet_format import check_expansion
 from training.errors import DataError, NotFoundError, SpecError
 from training.result import ResultModel
 
@@ -130,6 +131,7 @@ def _looked_into(file: DataFile, suffix: str) -> tuple[list[str], int | None]:
             metadata = parquet.read_metadata(file.path)
         except (pa.ArrowException, OSError):
             raise damaged(file, _FIELD, "Parquet") from None
+        check_expansion(metadata, file, _FIELD)
         names: Sequence[str] = metadata.schema.to_arrow_schema().names
         return list(names), int(metadata.num_rows)
     text_head(file, _FIELD, "CSV")

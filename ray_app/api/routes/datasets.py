@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request, Response
 from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from ray_app.api.auth import TRAINER, VIEWER, Trainer
@@ -55,8 +55,8 @@ async def upload(request: Request, services: Use, caller: Trainer) -> Response:
         )
     try:
         form = await request.form(max_files=1, max_fields=MAX_FIELDS)
-    except MultiPartException as error:
-        raise MalformedError(f"not a form: {error.message}") from None
+    except HTTPException as error:  # what Starlette makes of a MultiPartException inside an application
+        raise MalformedError(f"not a form: {error.detail}", hint="curl -F file=@loans.parquet …") from None
     except ClientDisconnect:
         raise MalformedError("the upload broke off; nothing of it is kept") from None
     try:

@@ -172,6 +172,7 @@ def test_a_service_is_its_features(access: DataAccess) -> None:
     assert set(service["rate"].dropna()) == {1.0, 2.0}
 
 
+@pytest.mark.slow
 def test_many_rows_are_asked_about_in_parts_and_are_the_same_table(
     access: DataAccess, monkeypatch: pytest.MonkeyPatch
 ) -> None:

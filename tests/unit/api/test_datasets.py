@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from training.data.formats import parquet_format
 from training.data.uploads import FOLDER
 
 FRAME = pd.DataFrame({"x": np.arange(60.0), "y": ["yes", "no", "no"] * 20})
@@ -98,11 +99,26 @@ def test_what_cannot_be_used_is_not_kept(api: Any, name: str, content: bytes, st
     assert kept(api) == before
 
 
+def test_a_parquet_bomb_is_refused_by_its_footer(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parquet_format, "MIN_EXPANDED_BYTES", 2**20)
+    before = kept(api)
+    content = io.BytesIO()
+    pd.DataFrame({"x": np.zeros(2_000_000, np.int8), "y": np.zeros(2_000_000, np.int8)}).to_parquet(content)
+    answer = post(api, "bomb.parquet", content.getvalue())
+    assert answer.status_code == 422
+    assert "expand to far more than a table has" in answer.text
+    assert kept(api) == before
+
+
 def test_what_is_no_form_is_refused(api: Any) -> None:
     assert api.post("/api/v1/datasets", content=csv()).status_code == 415
     assert api.post("/api/v1/datasets", files={"rows": ("a.csv", csv())}).status_code == 400
     two = [("file", ("a.csv", csv())), ("file", ("b.csv", csv()))]
     assert api.post("/api/v1/datasets", files=two).status_code == 400
+    form = {"content-type": "multipart/form-data; boundary=b"}
+    garbage = api.post("/api/v1/datasets", content=b"garbage", headers=form)
+    assert (garbage.status_code, garbage.json()["type"]) == (400, "urn:mts:problem:malformed-error")
+    assert "not a form" in garbage.json()["detail"]
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(api: Any) -> None:

@@ -155,6 +155,7 @@ def test_what_is_no_feature_is_told() -> None:
 
 RULES: list[tuple[dict[str, Any], str]] = [
     ({"x": {"min": 0}}, "are below 0, the first in row"),
+    ({"gap": {"max": 5}}, "are above 5, the first in row 7: 6"),
     ({"x": {"max": 0}}, "are above 0"),
     ({"k": {"allowed": ["red", "green"]}}, "are not allowed, the first in row"),
     ({"k": {"unique": True}}, "occur more than once"),
@@ -162,7 +163,7 @@ RULES: list[tuple[dict[str, Any], str]] = [
     ({"k": {"min": 3}}, "are no numbers"),
     ({"z": {"type": "whole"}}, "not whole"),
     ({"zz": {}}, "there is no column zz"),
-    ({"gap": {"nullable": False}}, "are missing"),
+    ({"gap": {"nullable": False}}, "1 values of gap are missing, the first in row 8"),
 ]
 
 

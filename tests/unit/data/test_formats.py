@@ -293,3 +293,13 @@ def test_the_field_of_messages_can_be_said(access: DataAccess):
     with pytest.raises(DataError) as caught:
         load(FileSource(uri="absent.csv"), access, field="evaluation.source")
     assert caught.value.problems[0].field == "evaluation.source.uri"
+
+
+def test_text_stored_as_codes_is_text_like_any_other(folder: Path, access: DataAccess) -> None:
+    texts = pa.table({"k": ["red", None, "größe", "red"] * 300, "u": [f"value {number}" for number in range(1200)]})
+    pq.write_table(texts, folder / "coded.parquet", row_group_size=500)
+    pq.write_table(texts, folder / "plain.parquet", use_dictionary=False)
+    coded, plain = (load(FileSource(uri=f"{name}.parquet"), access) for name in ("coded", "plain"))
+    assert coded.sha256 == plain.sha256
+    pd.testing.assert_frame_equal(coded.frame, plain.frame)
+    assert coded.frame["k"].tolist()[:3] == ["red", None, "größe"]

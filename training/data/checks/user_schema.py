@@ -30,7 +30,7 @@ def user_schema(context: CheckContext) -> Iterator[Finding]:
         for broken, what in _broken(values, rule):
             if broken.any():
                 row = int(np.argmax(broken))
-                first = f"the first in row {row + 1}: {values.iloc[row]!r}"
+                first = f"the first in row {row + 1}{_shown(values.iloc[row])}"
                 evidence = f"{int(broken.sum()):,} values of {name} {what}, {first}"
                 yield _finding(name, evidence, "Correct the source or the rule.", broken=float(broken.sum()))
 
@@ -53,6 +53,13 @@ def _broken(values: Any, rule: ColumnRule) -> Iterator[tuple[Any, str]]:
             yield numbers > rule.max, f"are above {rule.max:g}"
     elif rule.min is not None or rule.max is not None:
         yield np.ones(len(values), bool), "are no numbers, so they have no range"
+
+
+def _shown(value: Any) -> str:
+    """As people write it; nothing for a missing one."""
+    if pd.isna(value):
+        return ""
+    return f": {value!r}" if isinstance(value, str) else f": {class_label(value)}"
 
 
 def _is_whole(values: Any) -> bool:

@@ -12,9 +12,11 @@ import pyarrow.compute as pc
 from pyarrow import csv as pa_csv
 
 from training.data.files import DataFile
-from training.data.formats.base import BLOCK_BYTES, lost_digits, only_digits
+from training.data.formats.base import lost_digits, only_digits
 from training.data.formats.csv_parsing import options
 
+BLOCK_BYTES = 4 * 2**20
+"""Of text; Arrow reads up to 32 blocks ahead of the parser, and all of these are in memory."""
 _LADDER = (
     pa.null(), pa.int64(), pa.bool_(), pa.date32(), pa.time32("s"), pa.timestamp("s"), pa.timestamp("ns"),
     pa.timestamp("ns", "UTC"), pa.float64(), pa.string(),

@@ -26,6 +26,8 @@ from training.errors import DataError
 
 _ROW_LABELS = re.compile(r"__index_level_\d+__")
 _MAGIC = b"PAR1"
+LENGTH_BYTES = 4
+"""What each text has before its characters where it is stored as it is."""
 ROWS_PER_PIECE = 65_536
 STREAM_BUFFER_BYTES = 2**20
 """Of each column, when a file is read in pieces: otherwise all of a row group is in memory, however large it is."""
@@ -38,7 +40,7 @@ class ParquetFormat(TableFormat):
 
     def read(self, file: DataFile, field: str, wanted: Wanted = ALL) -> Any:
         """The rows of one file."""
-        with _explained(file, field), _opened(file, field) as opened:
+        with _explained(file, field), _opened(file, field, as_codes=True) as opened:
             kept, condition = _chosen(opened, file, field, wanted)
             table = (
                 opened.read(columns=kept)
@@ -76,17 +78,37 @@ def _explained(file: DataFile, field: str) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(file: DataFile, field: str, buffer_bytes: int = 0) -> Iterator[Any]:
+def _opened(file: DataFile, field: str, buffer_bytes: int = 0, *, as_codes: bool = False) -> Iterator[Any]:
     with file.filesystem.open_input_file(file.path) as source:
         head = source.read(64)
         if not head.startswith(_MAGIC):
             found = recognised(head) or "text"
             hint = "Set data.source.format, or convert the file."
             raise DataError.at(field, file.label, f"not Parquet: the file looks like {found}", hint=hint)
-        opened = parquet.ParquetFile(source, pre_buffer=False, buffer_size=buffer_bytes)
+        metadata = parquet.read_metadata(source)
+        opened = parquet.ParquetFile(
+            source, metadata=metadata, pre_buffer=False, buffer_size=buffer_bytes,
+            read_dictionary=_coded(metadata) if as_codes else None,
+        )  # fmt: skip
         check_names(opened.schema_arrow.names, file, field)
-        _check_expansion(opened.metadata, file, field)
+        check_expansion(opened.metadata, file, field)
         yield opened
+
+
+def _coded(metadata: Any) -> list[str]:
+    """Columns of text that are stored as codes, as far as the first row group says.
+
+    Read as codes and made text afterwards they take about half of the processor time.
+    """
+    if not metadata.num_row_groups:
+        return []
+    group = metadata.row_group(0)
+    chunks = [group.column(number) for number in range(group.num_columns)]
+    return [
+        chunk.path_in_schema
+        for chunk in chunks
+        if chunk.physical_type == "BYTE_ARRAY" and chunk.total_uncompressed_size < LENGTH_BYTES * chunk.num_values
+    ]
 
 
 def _chosen(opened: Any, file: DataFile, field: str, wanted: Wanted) -> tuple[list[str], Any]:
@@ -104,8 +126,12 @@ def _scanned(file: DataFile, kept: list[str], condition: Any) -> Any:
     )
 
 
-def _check_expansion(metadata: Any, file: DataFile, field: str) -> None:
-    """A few bytes can say "the same value, a thousand million times"."""
+def check_expansion(metadata: Any, file: DataFile, field: str) -> None:
+    """A few bytes can say "the same value, a thousand million times".
+
+    Raises:
+        DataError: the footer says so of this file.
+    """
     least_bytes = metadata.num_rows * max(1, metadata.num_columns)
     if least_bytes > max(MIN_EXPANDED_BYTES, MAX_EXPANSION * file.size_bytes):
         raise expands_too_much(file, field)

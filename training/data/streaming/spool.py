@@ -8,7 +8,7 @@ from typing import Any
 
 import pyarrow as pa
 
-SPILL_BYTES = 128 * 2**20
+SPILL_BYTES = 256 * 2**20
 """From here on pieces lie on disk."""
 
 
