@@ -93,7 +93,8 @@ def test_a_job_without_a_search_has_no_trials(whole: WholeService) -> None:
 
 def test_a_search_is_shown_begun_from_and_reproduced(whole: WholeService) -> None:
     changes = {"model": {"family": "xgboost", "params": {"n_estimators": 40}}, "evaluation": {"bootstrap_samples": 20}}
-    tune = {"num_trials": 10, "max_concurrent_trials": 1}
+    # importances need some trials that ran to their end
+    tune = {"num_trials": 10, "max_concurrent_trials": 1, "scheduler": "none"}
     first = whole.finished(whole.submit(name="searched", tune=tune, **changes)["id"])
     second = whole.finished(whole.submit(name="searched", tune=tune | {"num_trials": 3}, **changes)["id"])
     third = whole.submit(name="other", tune=tune | {"num_trials": 2, "warm_start_from": first["id"]}, **changes)

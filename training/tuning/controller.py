@@ -72,7 +72,7 @@ class _LeftToWorkers(FixedAcquiredResources):
 class _SpreadTrials(FixedResourceManager):
     """Counts trials as Tune wants it."""
 
-    _resource_cls = _LeftToWorkers
+    _resource_cls = _LeftToWorkers  # type: ignore[assignment]  # Ray annotates an instance where it wants the class
 
 
 @dataclass

@@ -19,18 +19,9 @@ Pace = Literal["geometric", "even"]
 Report = Callable[[int, float], None]
 """Called with the milestone and the best score so far, more is better; raises to end the trial."""
 
-_BOOSTING_START, _EPOCHS_START = 1.0, 2.0
-
-
-def progress_per_step(model: ModelSpec) -> float:
-    """How far one step brings a fit.
-
-    A boosting round counts as its learning rate, an epoch as one: after the same number of rounds a small learning rate
-    always looks worse than a large one, and would never be tried to its end.
-    """
-    if model.family == "xgboost":
-        return float(model.params.get("learning_rate", model.params.get("eta", 0.05)) or 0.05)
-    return 1.0
+BOOSTING_START, EPOCHS_START = 16, 2
+"""Rounds, or epochs, at the first milestone. Rounds are counted as they are, because they are what costs time: rounds
+times learning rate never ended small learning rates, and led the sampler to slow fits (docs/lessons.md)."""
 
 
 @dataclass
@@ -39,14 +30,12 @@ class Milestones:
 
     Args:
         report: hears of each milestone.
-        per_step: see progress_per_step.
-        start: progress at the first milestone.
+        start: steps at the first milestone.
         pace: geometric, each REDUCTION times as far as the last; or even, all equally far apart.
     """
 
     report: Report
-    per_step: float
-    start: float
+    start: int
     pace: Pace = "geometric"
     metric: str | None = None
     points: list[tuple[int, float]] = field(default_factory=list)
@@ -58,8 +47,7 @@ class Milestones:
     @classmethod
     def of(cls, model: ModelSpec, report: Report, pace: Pace) -> Milestones:
         """For a fit of the model."""
-        start = _BOOSTING_START if model.family == "xgboost" else _EPOCHS_START
-        return cls(report, progress_per_step(model), start, pace)
+        return cls(report, BOOSTING_START if model.family == "xgboost" else EPOCHS_START, pace)
 
     def __call__(self, step: int, metrics: Mapping[str, float]) -> None:
         """A step is done."""
@@ -67,7 +55,7 @@ class Milestones:
         self.points.append((step, value))
         self.best = max(self.best, value if is_rising(self.metric) else -value)
         reached = None
-        while step * self.per_step >= self.start * self._rung * (1 - 1e-9):
+        while step >= self.start * self._rung:
             reached = self._rung
             self._rung = self._rung * REDUCTION if self.pace == "geometric" else self._rung + 1
         if reached is not None and reached < MAX_RUNG:

@@ -10,7 +10,7 @@ from training.errors import SpecError
 from training.evaluation import primary_metric
 from training.spec import Choice, ParameterSpec, TrainSpec, TuneSpec
 from training.spec.tune import Scheduler
-from training.tuning.default_spaces import default_space
+from training.tuning.default_spaces import default_space, known_starts
 from training.tuning.members import MEMBER, canonical, is_blended, owner_of, searched_members
 from training.tuning.objective import Constraint, Goal
 from training.tuning.plan_problems import (
@@ -37,6 +37,8 @@ class StudyPlan:
     scheduler: Scheduler
     starts: tuple[Mapping[str, Any], ...] = ({},)
     """Default configurations, which are tried first: one, or of a stack one for each member."""
+    known: tuple[Mapping[str, Any], ...] = ()
+    """Tried next, where no earlier study tells what is good."""
 
 
 def plan_study(spec: TrainSpec, task: str) -> StudyPlan:
@@ -62,7 +64,8 @@ def plan_study(spec: TrainSpec, task: str) -> StudyPlan:
     starts: tuple[Mapping[str, Any], ...] = ({},)
     if is_blended(spec.model):
         starts = tuple({MEMBER: label} for label in searched_members(spec.model, task))[: tune.num_trials]
-    return StudyPlan(tune, space, goal, tune.scheduler or _default_scheduler(spec), starts)
+    known = () if tune.searcher in {"grid", "random"} else tuple(known_starts(spec.model, space, tune.num_trials))
+    return StudyPlan(tune, space, goal, tune.scheduler or _default_scheduler(spec), starts, known)
 
 
 def space_of(spec: TrainSpec, task: str) -> Space:

@@ -6,9 +6,9 @@ import logging
 import shutil
 import time
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -56,7 +56,9 @@ class PopulationSearch(Search):
             known = self._journal.rows.get(number)
             self._members[number] = _restored(known) if known else Member(number, config)
             row = ledger.begin(number, config, origin)
-            ledger.rows[number] = known or row
+            if known:
+                # a later account of the same trial than that of the attempt before
+                ledger.rows[number] = known.model_copy(update={"started_at": row.started_at})
         ledger.first.clear()
         self._restored = sum(1 for member in self._members.values() if member.schedule)
         if any(member.schedule and not self._file(member, -1).is_file() for member in self._members.values()):
@@ -107,7 +109,7 @@ class PopulationSearch(Search):
     def _next_stage(self) -> None:
         """The worst go on from the best, or the search is over."""
         members = list(self._members.values())
-        gains = [self.plan.goal.gains(one.outcome.values)[0] for one in members if self._is_measured(one)]
+        gains = [self.plan.goal.gains(values)[0] for values in self._measured().values()]
         self._best.append(max(gains, default=-np.inf))
         self._stage += 1
         target, first = self.plan.tune.stop.target, self.plan.goal
@@ -141,13 +143,15 @@ class PopulationSearch(Search):
         )  # fmt: skip
         self._ledger.rows[member.number] = row
         self._journal.write(row)
-        measured = [one for one in self._members.values() if self._is_measured(one)]
+        measured = self._measured()
         if measured:
-            best = max(measured, key=lambda one: self.plan.goal.rank(one.outcome.values if one.outcome else {}))
-            self.listener.best(self._ledger.rows[best.number], len(self._ledger.ended))
+            best = max(measured, key=lambda number: self.plan.goal.rank(measured[number]))
+            self.listener.best(self._ledger.rows[best], len(self._ledger.ended))
 
-    def _is_measured(self, member: Member) -> Any:
-        return member.outcome is not None and self.plan.goal.has_values(member.outcome.values)
+    def _measured(self) -> dict[int, Mapping[str, float]]:
+        """Values of the members that have ended a stage, by number."""
+        found = {member.number: member.outcome.values for member in self._members.values() if member.outcome}
+        return {number: values for number, values in found.items() if self.plan.goal.has_values(values)}
 
     def _end_running(self) -> None:
         """Every member that has ended a stage is a trial that is complete."""

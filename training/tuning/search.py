@@ -58,6 +58,8 @@ class Search:
                 self._ledger.expect(dict(start), "default")
             for config in self.setup.earlier:
                 self._ledger.expect(config, "earlier")
+            for known in () if self.setup.earlier else self.plan.known:
+                self._ledger.expect(dict(known), "search")
         self._deadline = None if self.setup.budget_s is None else time.monotonic() + self.setup.budget_s
         self._work = replace(work, pace=PACES[self.plan.scheduler])
         self._stop_if_enough()

@@ -110,7 +110,7 @@ def test_findings_become_rows() -> None:
     assert ledger.best() == complete
 
 
-def test_milestones_are_as_far_apart_in_learning_as_the_learning_rate_is_small() -> None:
+def test_milestones_are_the_same_rounds_whatever_the_learning_rate() -> None:
     def reached(rate: float, pace: Any = "geometric") -> list[int]:
         at: list[int] = []
         milestones = Milestones.of(
@@ -120,9 +120,9 @@ def test_milestones_are_as_far_apart_in_learning_as_the_learning_rate_is_small()
             milestones(step, {"validation/log_loss": 1.0 / step})
         return at
 
-    assert reached(0.1) == [10, 20, 40, 80, 160, 320]
-    assert reached(0.05) == [20, 40, 80, 160, 320]
-    assert reached(0.1, "even")[:3] == [10, 20, 30]
+    assert reached(0.1) == [16, 32, 64, 128, 256]
+    assert reached(0.01) == reached(0.1)
+    assert reached(0.1, "even")[:3] == [16, 32, 48]
 
 
 def test_a_score_is_the_best_so_far_and_more_is_better() -> None:

@@ -293,3 +293,14 @@ def test_what_pbt_cannot_drive_is_named(model: dict[str, Any], tune: dict[str, A
 
     assert error.problems[0].field == field
     assert words in error.message
+
+
+def test_a_search_tries_known_configurations_of_its_space_early() -> None:
+    known = plan_study(spec_of({"num_trials": 50}), "binary").known
+    fixed = plan_study(spec_of({"num_trials": 50}, model={"family": "xgboost", "params": {"max_depth": 4}}), "binary")
+
+    assert len(known) == 5
+    assert all("max_depth" not in config for config in fixed.known)
+    assert all(fixed.space.fits(config) for config in fixed.known)
+    assert plan_study(spec_of({"num_trials": 9}), "binary").known == ()
+    assert plan_study(spec_of({"num_trials": 50, "searcher": "random"}), "binary").known == ()
