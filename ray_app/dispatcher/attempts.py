@@ -124,7 +124,8 @@ class Attempts:
 
     def lost(self, flight: Flight) -> None:
         """The node of the attempt is dead; where the network to it is cut, Ray says so of its tasks much later."""
-        self._end(flight, NodeDiedError("the node is dead"))
+        died = NodeDiedError("the node is dead")  # type: ignore[no-untyped-call]  # ray has no annotation here
+        self._end(flight, died)
 
     def tidy(self, job: Job | None) -> None:
         """The process of a job was killed: if there is no next attempt to do it, somebody else cleans up after it."""

@@ -92,7 +92,7 @@ def drain(limits: DrainLimits) -> None:
     """Lets the dispatcher end what runs, within the time that whoever stops the service gives."""
     try:
         dispatcher = ray.get_actor(DISPATCHER, namespace=NAMESPACE)
-        left: int = ray.get(dispatcher.drain.remote(limits.wait_s, limits.stop_s), timeout=limits.total_s)
+        left: Any = ray.get(dispatcher.drain.remote(limits.wait_s, limits.stop_s), timeout=limits.total_s)
     except (RayError, ValueError) as error:  # ValueError: there is none
         logger.warning("nothing is drained: %s", type(error).__name__)
         return
