@@ -145,9 +145,12 @@ def test_a_stack_and_what_its_combination_and_calibration_learn(
     corrected: list[Pair] = []
     held: list[Positions] = []
 
-    def pairs_of(structure: Any, folds: Any, positions: Positions, seed: int, real: Any = members._pairs) -> Any:
-        found = real(structure, folds, positions, seed)
-        held.append(pool[positions])
+    def held_positions(folds: Any, real: Any = members.held_positions) -> Any:
+        held.append(pool[real(folds)])
+        return real(folds)
+
+    def taking_turns(structure: Any, parts: Any, rows: int, seed: int, real: Any = members.taking_turns) -> Any:
+        found = real(structure, parts, rows, seed)
         combined.extend((held[-1][learnt], held[-1][judged]) for learnt, judged in found)
         return found
 
@@ -156,10 +159,12 @@ def test_a_stack_and_what_its_combination_and_calibration_learn(
         corrected.extend((held[-1][learnt], held[-1][judged]) for learnt, judged in found)
         return found
 
-    monkeypatch.setattr(members, "_pairs", pairs_of)
+    monkeypatch.setattr(members, "held_positions", held_positions)
+    monkeypatch.setattr(members, "taking_turns", taking_turns)
     monkeypatch.setattr(calibration, "crossed", crossed)
     fit_model(world.job, world.checked, partition(world.checked, world.job.spec))
     world.check(watched)
+    assert combined
     # both learn from scores of held-out rows alone, and are judged on others of them
     world.check(combined, named=False)
     world.check(corrected, named=False)

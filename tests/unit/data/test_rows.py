@@ -58,7 +58,7 @@ def test_evaluation_on_one_class_is_warned_of():
 @pytest.mark.parametrize(
     ("frame", "kind", "message"),
     [
-        (FRAME.rename(columns={"y": "Y"}), SpecError, "no such column"),
+        (FRAME.rename(columns={"y": "Y"}), SpecError, "no column 'y', the target of the model; known: x, Y"),
         (FRAME.drop(columns="w"), SpecError, "no such column"),
         (FRAME.assign(y=None), DataError, "all values of the target 'y' are missing"),
         (FRAME.assign(y="B"), DataError, "labels that the model does not know: B"),
