@@ -6,7 +6,9 @@ import json
 import logging
 import math
 import os
+import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -26,6 +28,7 @@ T = TypeVar("T")
 URL_SETTING = "MTS_DATABASE_URL"
 BUSY_TIMEOUT_S = 10
 """How long a statement waits for another process's write to SQLite before the store counts as away."""
+BUSY_STEP_S = 0.02
 CONNECT_TIMEOUT_S = 10
 _WRITES = "mts_writes"
 
@@ -152,10 +155,24 @@ def _make_file(path: Path) -> None:
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
     # the driver would begin transactions on its own, and late; see _begin_sqlite
     connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode = WAL")
+    _keep_a_log(connection)
     # a job that was answered survives a power cut
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute("PRAGMA foreign_keys = ON")
+
+
+def _keep_a_log(connection: sqlite3.Connection) -> None:
+    """Sets the write-ahead log. SQLite does not wait for another process that sets it at the same time; this does."""
+    deadline = time.monotonic() + BUSY_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(BUSY_STEP_S)
+        else:
+            return
 
 
 def _begin_sqlite(connection: Connection) -> None:

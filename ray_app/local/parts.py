@@ -64,7 +64,9 @@ class RayHead:
         prepare_ray_folder(self._run.ray_folder)
         self._log_start = self._log.stat().st_size if self._log.exists() else 0
         environment = ray_environment(settings, self._run)
-        return processes.spawn(command, environment=environment, log=self._log, folder=settings.base.resolve())
+        head = processes.spawn(command, environment=environment, log=self._log, folder=settings.base.resolve())
+        processes.yield_to_other_sessions(head.pid)
+        return head
 
     def running(self) -> bool:
         """Whether the node has joined its cluster."""

@@ -96,3 +96,19 @@ def test_a_process_that_ended_is_not_found(start: Start) -> None:
     process.kill()
     process.wait()
     assert identity.find() is None
+
+
+def test_a_session_gives_way_where_the_system_has_groups_of_sessions(tmp_path: Path, start: Start) -> None:
+    process = start(WAITS)
+    wait_for_line(tmp_path / "log")
+    processes.yield_to_other_sessions(process.pid)
+    group = Path(f"/proc/{process.pid}/autogroup")
+    assert not group.exists() or group.read_text().strip().endswith(f"nice {processes.SESSION_NICENESS}")
+    assert process.poll() is None
+
+
+def test_a_session_that_is_over_keeps_its_share(start: Start) -> None:
+    process = start(WAITS)
+    process.kill()
+    process.wait()
+    processes.yield_to_other_sessions(process.pid)
