@@ -136,6 +136,7 @@ class FittedModel:
 
     `held_out`: None where the predictor learnt nothing from the validation rows, so that it can be measured on them.
     `notes`: what the caller should know, sentences.
+    `validation_scores`: the predictor's, of the validation rows, where the fit left them behind; else None.
     """
 
     predictor: Predictor
@@ -143,6 +144,7 @@ class FittedModel:
     facts: Mapping[str, float] = field(default_factory=dict)
     held_out: HeldOut | None = None
     notes: tuple[str, ...] = ()
+    validation_scores: Scores | None = None
 
 
 class ModelFamily(ABC):

@@ -45,7 +45,9 @@ def with_held_out(fitted: FittedModel, data: FitData) -> FittedModel:
     """The model with scores of rows that it did not learn from: those it has, or those of the validation rows."""
     if fitted.held_out is not None or data.validation is None or not len(data.validation):
         return fitted
-    scores = fitted.predictor.predict(data.validation.frame)
+    scores = fitted.validation_scores
+    if scores is None:
+        scores = fitted.predictor.predict(data.validation.frame)
     positions = np.arange(len(data.train), len(data.train) + len(data.validation))
     structure = data.structure.of(positions)
     held = HeldOut(data.validation.target, data.validation.weight, scores, structure=structure)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 import xgboost as xgb
@@ -26,7 +26,7 @@ from training.models.xgboost_params import (
 )
 from training.models.xgboost_training import BoostingState, Checkpoints, LocalBoosting, quantile_matrix
 from training.mts_scoring.encoder import TableEncoder
-from training.mts_scoring.xgboost_predictor import XGBoostPredictor
+from training.mts_scoring.xgboost_predictor import XGBoostPredictor, as_scores
 from training.spec import ModelSpec, XGBoostSpec
 
 logger = logging.getLogger("training")
@@ -124,9 +124,14 @@ def set_up(spec: ModelSpec, data: FitData, seed: int, encoder: TableEncoder | No
     return BoostingSetup(plan, encoder, params, described, rounds, patience, num_classes, seed, fingerprint)
 
 
+def kept_rounds(setup: BoostingSetup, boosting: BoostingState) -> int:
+    """Rounds up to the best one, or all where nothing says which that is."""
+    return boosting.best_round + 1 if setup.patience else boosting.rounds
+
+
 def fitted_model(setup: BoostingSetup, booster: Any, boosting: BoostingState) -> FittedModel:
     """The model of a boosting run that is over, cut back to its best round."""
-    kept = boosting.best_round + 1 if setup.patience else boosting.rounds
+    kept = kept_rounds(setup, boosting)
     logger.info("xgboost: %d rounds, kept %d, ended by %s", boosting.rounds, kept, boosting.stopped_by)
     facts = {"rounds": float(boosting.rounds), "best_iteration": float(kept - 1)}
     if boosting.best_score is not None:
@@ -145,6 +150,7 @@ def _boost(setup: BoostingSetup, data: FitData, context: FitContext) -> FittedMo
     start = state.rounds
     reporter = FitReporter(context, setup.rounds, first_step=start)
     boosting = LocalBoosting(setup.plan, setup.patience, reporter, checkpoints, state)
+    held_out = None
     if start < setup.rounds:
         train, held_out = _matrices(setup, data.train, validation, context)
         booster = xgb.train(
@@ -157,7 +163,14 @@ def _boost(setup: BoostingSetup, data: FitData, context: FitContext) -> FittedMo
             verbose_eval=False,
         )
     reporter.finish()
-    return fitted_model(setup, booster, boosting.state)
+    scores = None
+    if booster is not None and held_out is not None and kept_rounds(setup, boosting.state) == boosting.state.rounds:
+        # XGBoost keeps what all trees say of the rows that it measured: to walk through them again can take seconds
+        scores = booster.predict(held_out)
+    fitted = fitted_model(setup, booster, boosting.state)
+    if scores is None:
+        return fitted
+    return replace(fitted, validation_scores=as_scores(scores, setup.num_classes))
 
 
 def _matrices(setup: BoostingSetup, train: Rows, validation: Rows | None, context: FitContext) -> tuple[Any, Any]:

@@ -20,6 +20,16 @@ FEW_ROWS = 512
 """Up to so many rows are scored by one thread: waking a team of threads costs more than it saves."""
 
 
+def as_scores(predicted: npt.NDArray[np.float32], num_classes: int) -> npt.NDArray[np.float64]:
+    """Scores, as a Predictor gives them, from what a booster predicts; `num_classes` is 0 for regression."""
+    raw: npt.NDArray[np.float64] = np.asarray(predicted, dtype=np.float64)
+    if num_classes == 2:
+        return np.column_stack([1.0 - raw, raw])
+    if num_classes:
+        raw /= raw.sum(axis=1, keepdims=True)  # float32 rows sum to one only within 1e-6
+    return raw
+
+
 class XGBoostPredictor(Predictor):
     """A booster whose objective gives probabilities (binary:logistic, multi:softprob) or values."""
 
@@ -49,12 +59,7 @@ class XGBoostPredictor(Predictor):
         matrix = self.encoder.transform(frame)
         if not len(matrix):
             return np.empty((0, self.num_classes) if self.num_classes else 0)
-        raw: npt.NDArray[np.float64] = np.asarray(booster.inplace_predict(matrix), dtype=np.float64)
-        if self.num_classes == 2:
-            return np.column_stack([1.0 - raw, raw])
-        if self.num_classes:
-            raw /= raw.sum(axis=1, keepdims=True)  # float32 rows sum to one only within 1e-6
-        return raw
+        return as_scores(booster.inplace_predict(matrix), self.num_classes)
 
     def save(self, folder: Path) -> None:
         """Writes the encoder as JSON and the booster as UBJSON."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,8 @@ class Checked:
     schema: TableSchema
     split: Split
     hashes: npt.NDArray[np.uint64]
+    columns: int
+    """Of the rows as they were read."""
     warnings: tuple[str, ...]
     findings: tuple[Finding, ...] = ()
     folds: tuple[Split, ...] = ()
@@ -43,7 +45,7 @@ class Checked:
         """The rows that the job sees, for its result."""
         return DataSummary(
             rows=int(self.dataset.frame[self.schema.target].notna().sum()),
-            columns=len(self.dataset.frame.columns),
+            columns=self.columns,
             sha256=self.dataset.sha256,
             train_rows=len(self.split.train),
             validation_rows=len(self.split.validation),
@@ -53,6 +55,18 @@ class Checked:
             findings=list(self.findings),
             feature_store=self.dataset.feature_store,
         )
+
+    def for_one_fit(self, spec: TrainSpec) -> Checked:
+        """Without the columns that only `partition` reads, once it has: a long fit needs the memory.
+
+        A search and a cross-validation partition the rows again, and keep all of them.
+        """
+        if spec.tune is not None or self.folds:
+            return self
+        data = spec.data
+        named = (self.schema.target, data.group_column, data.time_column, spec.split.column)
+        kept = list(dict.fromkeys(name for name in named if name is not None))
+        return replace(self, dataset=replace(self.dataset, frame=self.dataset.frame[kept].copy()))
 
 
 @dataclass(frozen=True)
@@ -102,13 +116,14 @@ def inspect(dataset: Dataset, spec: TrainSpec, *, look_closer: bool = True) -> C
     folds = nested_splits(frame, schema, spec.data, spec.split, split=split)
     hashes = row_hashes(frame, [*(column.name for column in schema.features), schema.target])
     warnings = (*_sample_warning(dataset), *schema.warnings, *check_split(frame, schema, split, hashes))
+    checked = Checked(dataset, schema, split, hashes, len(frame.columns), warnings, folds=folds)
     if not look_closer:
-        return Checked(dataset, schema, split, hashes, warnings, folds=folds)
-    findings = run_checks(context_of(Checked(dataset, schema, split, hashes, ()), spec))
+        return checked
+    findings = run_checks(context_of(checked, spec))
     if dataset.sampled_from:
         of = f" (in {len(frame):,} evenly spaced rows of {dataset.sampled_from:,})"
         findings = tuple(one.model_copy(update={"evidence": one.evidence + of}) for one in findings)
-    return Checked(dataset, schema, split, hashes, (*warnings, *told(findings, spec)), findings, folds)
+    return replace(checked, warnings=(*warnings, *told(findings, spec)), findings=findings)
 
 
 def _sample_warning(dataset: Dataset) -> tuple[str, ...]:

@@ -94,6 +94,8 @@ def measure(job: Job) -> Measured:
         stop_on(checked.findings, spec)
         refuse_sample(dataset)
         parts = partition(checked, spec)
+        checked = checked.for_one_fit(spec)
+        del dataset
     with watch.phase("fit"):
         fit = fit_model(job, checked, parts)
         fitted, choice = fit.model, fit.calibration

@@ -266,3 +266,13 @@ def test_the_model_carries_no_trace_of_checkpoints(tmp_path: Path, checkpoint_ea
     booster: xgb.Booster = fitted.predictor.booster  # type: ignore[attr-defined]
     assert booster.attributes() == {}
     assert list(tmp_path.iterdir()) == [tmp_path / boosting.CHECKPOINT_FILE]
+
+
+@pytest.mark.parametrize("task", CLASSES)
+def test_what_the_fit_says_of_the_validation_rows_is_what_its_model_says(task: str) -> None:
+    data = data_of(task)
+    assert data.validation is not None
+    data.validation.frame.loc[::7, ["debt", "purpose"]] = None
+    fitted = fit({"n_estimators": 40, "early_stopping_rounds": 0}, data)
+    assert fitted.validation_scores is not None
+    np.testing.assert_array_equal(fitted.validation_scores, fitted.predictor.predict(data.validation.frame))
