@@ -276,3 +276,11 @@ def test_what_the_fit_says_of_the_validation_rows_is_what_its_model_says(task: s
     fitted = fit({"n_estimators": 40, "early_stopping_rounds": 0}, data)
     assert fitted.validation_scores is not None
     np.testing.assert_array_equal(fitted.validation_scores, fitted.predictor.predict(data.validation.frame))
+
+
+@pytest.mark.parametrize("task", CLASSES)
+def test_many_trees_are_summed_as_if_at_once(task: str) -> None:
+    fitted = fit({"n_estimators": 150, "max_depth": 2, "early_stopping_rounds": 0}, data_of(task))
+    frame = rows_of(task, 600, 3).frame
+    alone = np.concatenate([fitted.predictor.predict(frame.iloc[at : at + 300]) for at in (0, 300)])
+    np.testing.assert_array_equal(fitted.predictor.predict(frame), alone)
