@@ -123,7 +123,7 @@ def _from_file(found: Gathered, uri: str, keep: Keep | None, frame_bytes: int | 
         size = found.nbytes + ROW_BYTES * found.rows * len(file.schema_arrow)
         if frame_bytes is None or size <= frame_bytes:
             return Dataset(whole(file), sha256, uri, snapshot, use)
-        frame = sampled(file, SAMPLE_ROWS)
+        frame = sampled(file, max(1, min(SAMPLE_ROWS, found.rows * frame_bytes // size)))
         return Dataset(frame, sha256, uri, snapshot, use, sampled_from=found.rows, whole_bytes=size)
 
 
