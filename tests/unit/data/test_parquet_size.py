@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from training.data import DataAccess, load, size_bytes
+from training.data import DataAccess, load, loading, size_bytes
 from training.data.formats import parquet_format, parquet_size
 from training.data.formats.parquet_size import decoded_size
 from training.data.sources import SOURCES, file_source
@@ -50,6 +50,7 @@ def test_it_is_read_in_small_pieces(
     monkeypatch.setattr(parquet_format, "PIECE_BYTES", PIECE_BYTES)
     monkeypatch.setattr(parquet_format, "GROUP_BYTES", group_bytes)
     monkeypatch.setattr(spool, "SPILL_BYTES", 0)
+    monkeypatch.setattr(loading, "LEAST_SAMPLE_ROWS", 1)
     monkeypatch.setattr(row_groups, "BYTES_PER_GROUP", PIECE_BYTES)
     pieces = reader.pieces(source, access, "data.source")
     assert pieces is not None

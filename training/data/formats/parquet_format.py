@@ -78,7 +78,8 @@ class ParquetFormat(TableFormat):
         """Of the rows as they are in memory, see TableFormat."""
         try:
             with file.filesystem.open_input_file(file.path) as source:
-                return decoded_size(source, parquet.read_metadata(source)).nbytes
+                decoded = decoded_size(source, parquet.read_metadata(source))
+                return max(file.content_bytes, decoded.nbytes)
         except (OSError, pa.ArrowException, UnicodeDecodeError):  # who reads it tells the caller
             return file.content_bytes
 
