@@ -83,10 +83,10 @@ def is_large(name: str, files: Sequence[DataFile]) -> bool:
     """Whether files of one format had better not become one table in memory."""
     if sum(file.content_bytes for file in files) >= STREAMED_BYTES:
         return True
-    left = HELD_BYTES
+    left = HELD_BYTES if name == "parquet" else STREAMED_BYTES
     for file in files:
         left -= FORMATS[name].content_bytes(file)
-        if left < 0:
+        if left <= 0:
             return True
     return False
 
