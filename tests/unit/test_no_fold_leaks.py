@@ -17,9 +17,13 @@ from training.data import DataAccess
 from training.data.table import Dataset
 from training.errors import FitError
 from training.events import SilentObserver
-from training.models import FitData, calibration, members
+from training.models import FitContext, FitData, calibration, members
+from training.models.hybrid_pair import PairFit
+from training.models.hybrid_params import NamedMember
 from training.models.sklearn_model import SklearnFamily
 from training.models.xgboost_model import XGBoostFamily
+from training.mts_scoring.sklearn_predictor import SklearnPredictor
+from training.mts_scoring.xgboost_predictor import XGBoostPredictor
 from training.pipeline.cross_validation import TIME_OVER, cross_validate, summary
 from training.pipeline.fit import fit_model
 from training.pipeline.job import Job
@@ -36,6 +40,13 @@ DAY_S = 86_400.0
 LINEAR = {"family": "sklearn", "estimator": "logistic_regression"}
 TREES = {"family": "xgboost", "params": {"n_estimators": 5, "early_stopping_rounds": 2}}
 STACK = {"family": "hybrid", "strategy": "stack", "members": [LINEAR, TREES], "params": {"n_folds": 3}}
+AUTO = {
+    "family": "auto",
+    "params": {
+        "n_folds": 2, "max_repeats": 0,
+        "exclude": ["xgboost_shallow", "xgboost_encoded", "tabm", "extra_trees", "mlp", "xgboost"],
+    },
+}  # fmt: skip
 Positions = npt.NDArray[np.int64]
 Pair = tuple[Positions, Positions]
 
@@ -134,9 +145,55 @@ def test_early_stopping(kind: str, watched: list[Pair], tmp_path: Path) -> None:
     world.check(watched)
 
 
+@dataclass
+class Fitted:
+    """One fit of a fold: what taught it, what could stop it early, and the rows that it scored afterwards."""
+
+    learnt: Positions
+    steering: Positions
+    scored: Positions
+
+
+@pytest.fixture
+def fitted(monkeypatch: pytest.MonkeyPatch) -> list[Fitted]:
+    """Every fit of one model of several, with its out-of-fold scores."""
+    seen: list[Fitted] = []
+    nothing = np.zeros(0, np.int64)
+    for family in (SklearnFamily, XGBoostFamily):
+        real = family.fit
+
+        def fit(self: Any, spec: Any, data: FitData, context: Any, real: Any = real) -> Any:
+            sides = [None if rows is None else rows.frame["row"] for rows in (data.train, data.validation)]
+            learnt, steering = (nothing if side is None else side.to_numpy().astype(np.int64) for side in sides)
+            seen.append(Fitted(learnt, steering, nothing))
+            return real(self, spec, data, context)
+
+        monkeypatch.setattr(family, "fit", fit)
+    for kind in (SklearnPredictor, XGBoostPredictor):
+        honest = kind.predict
+
+        def predict(self: Any, frame: pd.DataFrame, honest: Any = honest) -> Any:
+            if not len(seen[-1].scored):
+                seen[-1].scored = frame["row"].to_numpy().astype(np.int64)
+            return honest(self, frame)
+
+        monkeypatch.setattr(kind, "predict", predict)
+    return seen
+
+
+def check_fits(world: World, fits: list[Fitted]) -> None:
+    """No row that is scored out of fold has taught the fit or stopped it early, nor has one that is tied to it."""
+    assert all(len(one.scored) for one in fits)
+    steered = [one for one in fits if len(one.steering)]
+    assert steered
+    world.check([(one.learnt, one.scored) for one in fits])
+    world.check([(one.learnt, one.steering) for one in steered])
+    world.check([(one.steering, one.scored) for one in steered], named=False)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_stack_and_what_its_combination_and_calibration_learn(
-    kind: str, watched: list[Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kind: str, fitted: list[Fitted], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = world_of(kind, STACK, tmp_path)
     split = world.checked.split
@@ -163,11 +220,31 @@ def test_a_stack_and_what_its_combination_and_calibration_learn(
     monkeypatch.setattr(members, "taking_turns", taking_turns)
     monkeypatch.setattr(calibration, "crossed", crossed)
     fit_model(world.job, world.checked, partition(world.checked, world.job.spec))
-    world.check(watched)
+    # a linear model learns from all rows of its fold
+    assert {len(one.steering) > 0 for one in fitted} == {True, False}
+    check_fits(world, fitted)
     assert combined
     # both learn from scores of held-out rows alone, and are judged on others of them
     world.check(combined, named=False)
     world.check(corrected, named=False)
+
+
+@pytest.mark.parametrize("kind", ["group within time"])
+def test_the_folds_of_auto(kind: str, fitted: list[Fitted], tmp_path: Path) -> None:
+    world = world_of(kind, AUTO, tmp_path)
+    fit_model(world.job, world.checked, partition(world.checked, world.job.spec))
+    check_fits(world, fitted)
+
+
+@pytest.mark.parametrize("kind", HAVE_FOLDS)
+def test_the_trees_whose_scores_a_net_learns_from(kind: str, fitted: list[Fitted], tmp_path: Path) -> None:
+    world = world_of(kind, TREES, tmp_path)
+    parts = partition(world.checked, world.job.spec)
+    data = FitData(world.checked.schema, parts.train, None, structure_of(world.checked, world.job.spec))
+    trees = NamedMember("trees", world.job.spec.model, XGBoostFamily())  # type: ignore[arg-type]
+    folded, _, folds = PairFit.begin([trees, trees], data, FitContext()).trees_over_folds(trees, 3)
+    assert len(folded.predictors()) == sum(fold.serves for fold in folds)
+    check_fits(world, fitted)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -16,6 +16,10 @@ MAX_EXPANSION = 100
 """Bytes of text that one compressed byte may stand for. Tables have 3 to 20; gzip can reach 1,030."""
 GZIP_RATIO = 8
 """What a compressed table of text expands to, about."""
+GZIP_TAIL_BYTES = 4
+"""Hold the size of the content."""
+GZIP_LIMIT = 1_032
+"""One compressed byte cannot stand for more: the end of such a file is missing."""
 MIN_EXPANDED_BYTES = 256 * 2**20
 """Up to here the ratio is not looked at."""
 
@@ -44,6 +48,19 @@ class DataFile:
     def content_bytes(self) -> int:
         """About how large the content is, decompressed."""
         return GZIP_RATIO * self.size_bytes if self.name.endswith(".gz") else self.size_bytes
+
+    @property
+    def told_bytes(self) -> int:
+        """How large the content of a .gz is by its last four bytes, modulo 4 GiB; 0 where they say nothing likely."""
+        if self.size_bytes < GZIP_TAIL_BYTES:
+            return 0
+        try:
+            with self.filesystem.open_input_file(self.path) as stream:
+                stream.seek(self.size_bytes - GZIP_TAIL_BYTES)
+                told = int.from_bytes(stream.read(GZIP_TAIL_BYTES), "little")
+        except OSError:  # who reads it tells the caller
+            return 0
+        return told if told <= GZIP_LIMIT * self.size_bytes else 0
 
     @property
     def name(self) -> str:

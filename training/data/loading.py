@@ -25,8 +25,8 @@ from training.spec import Source
 _LARGE_BYTES = 64 * 2**20
 """From this size on each column is converted and freed on its own, so that the peak is one table and one column."""
 BATCH_ROWS = 65_536
-SAMPLE_ROWS = 200_000
-"""What is looked at of rows that memory does not hold."""
+SAMPLE_ROWS, LEAST_SAMPLE_ROWS = 200_000, 1_000
+"""What is looked at of rows that memory does not hold; of few rows the checks could not tell anything."""
 
 
 Keep = Callable[[Any, str, str], str]
@@ -123,7 +123,7 @@ def _from_file(found: Gathered, uri: str, keep: Keep | None, frame_bytes: int | 
         size = found.nbytes + ROW_BYTES * found.rows * len(file.schema_arrow)
         if frame_bytes is None or size <= frame_bytes:
             return Dataset(whole(file), sha256, uri, snapshot, use)
-        frame = sampled(file, SAMPLE_ROWS)
+        frame = sampled(file, min(SAMPLE_ROWS, max(LEAST_SAMPLE_ROWS, found.rows * frame_bytes // size)))
         return Dataset(frame, sha256, uri, snapshot, use, sampled_from=found.rows, whole_bytes=size)
 
 

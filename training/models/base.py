@@ -181,6 +181,10 @@ class ModelFamily(ABC):
         """Whether a fit calls `FitContext.on_step`, so that a bad one can be ended early."""
         return False
 
+    def stops_early(self, spec: ModelSpec) -> bool:
+        """Whether validation rows change what a fit gives; where not, all rows may be learnt from."""
+        return True
+
     def changeable(self, spec: ModelSpec) -> frozenset[str]:
         """Parameters that may have another value in each stage of a fit; none where it has no stages."""
         return frozenset()

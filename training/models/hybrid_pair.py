@@ -52,7 +52,9 @@ class PairFit:
         if pool.first_validation == len(pool):
             return []
         everyone = np.arange(len(pool))
-        fold = Fold(everyone[: pool.first_validation], everyone[pool.first_validation :])
+        validation = everyone[pool.first_validation :]
+        # as the net of the hybrid, which is measured on them too: the comparison must not favour one of them
+        fold = Fold(everyone[: pool.first_validation], validation, steering=validation)
         pair = [self.trees, self.net]
         tasks = [self._task(member, fold, number) for number, member in enumerate(pair)]
         folded = [FoldedModel(member.name, [fold]) for member in pair]

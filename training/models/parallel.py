@@ -14,6 +14,7 @@ from training.errors import FitError, JobCancelledError
 from training.events import Observer, Phase, SilentObserver
 from training.models.base import FitContext, FitData, FittedModel, ModelFamily, Scores
 from training.models.pool import Fold, Pool, structure_in, taken
+from training.models.steering import steered, steering_rows
 from training.spec import ModelSpec
 
 logger = logging.getLogger("training")
@@ -105,14 +106,15 @@ def runner_of(context: FitContext) -> FitRunner:
 def run_task(pool: Pool, task: FitTask, limit_s: float | None = None, observer: Observer | None = None) -> FitOutcome:
     """Runs one task here; what goes wrong becomes its outcome, so that the other tasks can go on.
 
-    After `limit_s` the fit should return the best so far.
+    The held-out rows are scored and do nothing else: rows of the fold's own stop the fit early, see `steered`. After
+    `limit_s` the fit should return the best so far.
 
     Raises:
         JobCancelledError: somebody asked the job to stop.
     """
     started = time.monotonic()
     held = taken(pool.rows, task.fold.held)
-    data = FitData(pool.schema, taken(pool.rows, task.fold.learnt), held, structure_in(pool, task.fold))
+    data = _fit_data(pool, task)
     context = FitContext(
         seed=task.seed,
         cpus=task.cpus,
@@ -129,6 +131,15 @@ def run_task(pool: Pool, task: FitTask, limit_s: float | None = None, observer: 
         logger.info("a fit of %s failed: %s: %s", task.spec.family, type(error).__name__, error)
         return FitOutcome(None, None, time.monotonic() - started, error)
     return FitOutcome(fitted, scores, time.monotonic() - started)
+
+
+def _fit_data(pool: Pool, task: FitTask) -> FitData:
+    stops = task.family.stops_early(task.spec)
+    fold = steered(pool, task.fold, task.seed) if stops else task.fold
+    steering = steering_rows(fold) if stops else np.zeros(0, np.int64)
+    validation = taken(pool.rows, steering) if len(steering) else None
+    structure = structure_in(pool, fold.learnt, steering)
+    return FitData(pool.schema, taken(pool.rows, fold.learnt), validation, structure)
 
 
 def _finite(scores: Scores) -> Scores:

@@ -40,12 +40,16 @@ class Pool:
 
 @dataclass(frozen=True)
 class Fold:
-    """Positions in a pool: rows to learn from, and rows that are held out. `serves`: whether the model that is fitted
-    here is part of the final one; over time only the last is, for the others know nothing of the latest rows."""
+    """Positions in a pool: rows to learn from, and rows that are held out.
+
+    `serves`: whether the model that is fitted here is part of the final one; over time only the last is, for the others
+    know nothing of the latest rows. `steering`: rows that may end a fit early; None where nobody has chosen any yet.
+    """
 
     learnt: Positions
     held: Positions
     serves: bool = True
+    steering: Positions | None = None
 
 
 def joined(first: Rows, second: Rows) -> Rows:
@@ -74,15 +78,16 @@ def taken(rows: Rows, positions: Positions) -> Rows:
     return Rows(frame, rows.target[positions], weight)
 
 
-def structure_in(pool: Pool, fold: Fold) -> Structure:
-    """What ties together the rows that a fold learns from, then those that it holds out."""
-    return pool.structure.of(np.concatenate([fold.learnt, fold.held]))
+def structure_in(pool: Pool, learnt: Positions, other: Positions) -> Structure:
+    """What ties together the rows that a fold learns from, then those that it holds out, or that steer it."""
+    return pool.structure.of(np.concatenate([learnt, other]))
 
 
 def folds_of(pool: Pool, count: int, seed: int) -> list[Fold]:
     """Divides the pool into folds, by the arithmetic of `training.data.fold_strategies`.
 
-    - `fixed`: one, whose held rows are the validation rows.
+    - `fixed`: two, which learn from all train rows; each holds out one half of the validation rows, and the other one
+      steers. One, where they cannot be halved.
     - times: the held rows of each fold are later than all that it learns from, by the gap at least; the last one holds
       the validation rows. Rows of a group that is held out are not learnt from.
     - groups: whole groups, so that the folds are alike in size and classes.
@@ -95,11 +100,11 @@ def folds_of(pool: Pool, count: int, seed: int) -> list[Fold]:
     everyone = np.arange(number)
     validation = everyone[pool.first_validation :]
     if structure.fixed and len(validation):
-        return [Fold(everyone[: pool.first_validation], validation)]
+        return _of_named(pool, validation, seed)
     if structure.times is not None:
         return _over_time(pool, structure.times, count)
-    held = [held for _, held in _by_chance(pool, count, np.random.default_rng(seed))]
-    found = [Fold(np.setdiff1d(everyone, one), one) for one in held if 0 < len(one) < number]
+    pairs = _by_chance(pool, everyone, count, np.random.default_rng(seed))
+    found = [Fold(learnt, held) for learnt, held in pairs if len(learnt) and len(held)]
     if len(found) < 2:
         raise DataError(f"{number} rows do not fill two folds", hint="add rows, or use one family without a hybrid")
     return found
@@ -140,19 +145,46 @@ def earlier(structure: Structure, held: Positions) -> Positions:
     return found
 
 
-def _by_chance(pool: Pool, count: int, generator: np.random.Generator) -> Iterator[Pair]:
+def divided(pool: Pool, rows: Positions, count: int, generator: np.random.Generator) -> list[Pair]:
+    """Some rows of a pool divided as its folds are, over time from older to later ones.
+
+    Raises:
+        DataError: too few groups or moments for so many parts, or a gap that leaves nothing.
+    """
+    structure = pool.structure
+    if structure.times is None:
+        return list(_by_chance(pool, rows, count, generator))
+    groups = None if structure.groups is None else structure.groups[rows]
+    # where old rows are forgotten, these are the others already
+    pairs = time_folds(structure.times[rows], groups, count, structure.gap, rolling=False)
+    return [(rows[learnt], rows[held]) for learnt, held in pairs]
+
+
+def _of_named(pool: Pool, validation: Positions, seed: int) -> list[Fold]:
+    train = np.arange(pool.first_validation)
+    halves = [half for _, half in crossed(pool.structure.of(validation), len(validation), 2, seed)]
+    if len(halves) < 2:
+        return [Fold(train, validation)]
+    first, second = (validation[half] for half in halves)
+    return [Fold(train, first, steering=second), Fold(train, second, steering=first)]
+
+
+def _by_chance(pool: Pool, rows: Positions, count: int, generator: np.random.Generator) -> Iterator[Pair]:
     is_regression = pool.schema.task == "regression"
-    codes = None if is_regression else pool.rows.target.astype(np.int64)
+    target = pool.rows.target[rows]
+    codes = None if is_regression else target.astype(np.int64)
     if pool.structure.groups is not None:
-        groups = np.unique(pool.structure.groups, return_inverse=True)[1].astype(np.int64)
-        yield from group_folds(groups, codes, min(count, int(groups.max()) + 1), generator)
+        groups = np.unique(pool.structure.groups[rows], return_inverse=True)[1].astype(np.int64)
+        pairs = group_folds(groups, codes, min(count, int(groups.max()) + 1), generator)
+        yield from ((rows[learnt], rows[held]) for learnt, held in pairs)
     elif codes is None:
-        yield from spread_folds(pool.rows.target.astype(np.float64), min(count, len(pool)), generator)
+        pairs = spread_folds(target.astype(np.float64), min(count, len(rows)), generator)
+        yield from ((rows[learnt], rows[held]) for learnt, held in pairs)
     else:
         # a class of fewer rows than folds would be missing from what some fold learns
-        common = np.flatnonzero(np.bincount(codes)[codes] >= count)
-        for _, held in stratified_folds(codes[common], count, generator):
-            yield common, common[held]
+        common = rows[np.bincount(codes)[codes] >= count]
+        for _, held in stratified_folds(pool.rows.target[common].astype(np.int64), count, generator):
+            yield np.setdiff1d(rows, common[held]), common[held]
 
 
 def _over_time(pool: Pool, times: npt.NDArray[Any], count: int) -> list[Fold]:

@@ -69,6 +69,14 @@ class SklearnFamily(ModelFamily):
         facts = {"iterations": float(iterations)} if iterations else {}
         return FittedModel(predictor, {"estimator": plan.name, **estimator.get_params(deep=False)}, facts)
 
+    def stops_early(self, spec: ModelSpec) -> bool:
+        """Histogram boosting unless told not to, see ModelFamily."""
+        return (
+            isinstance(spec, SklearnSpec)
+            and spec.estimator == "hist_gradient_boosting"
+            and spec.params.get("early_stopping") is not False
+        )
+
     def without_early_stopping(self, spec: ModelSpec, facts: Mapping[str, float]) -> ModelSpec:
         """As many rounds of histogram boosting as were best, see ModelFamily."""
         if not isinstance(spec, SklearnSpec) or spec.estimator != "hist_gradient_boosting":

@@ -64,6 +64,11 @@ class XGBoostFamily(ModelFamily):
         """After each round, see ModelFamily."""
         return True
 
+    def stops_early(self, spec: ModelSpec) -> bool:
+        """Unless `early_stopping_rounds` is 0, see ModelFamily."""
+        named = {ALIASES.get(name, name): value for name, value in _params(spec).items()}
+        return bool(named.get("early_stopping_rounds", EARLY_STOPPING_ROUNDS) != 0)
+
     def without_early_stopping(self, spec: ModelSpec, facts: Mapping[str, float]) -> ModelSpec:
         """As many rounds as were best, see ModelFamily."""
         rounds = {"n_estimators": int(facts["best_iteration"]) + 1, "early_stopping_rounds": 0}

@@ -25,10 +25,11 @@ def fold_data(data: FitData, folds: int, seed: int) -> tuple[FitData, ...]:
         DataError: too few rows or groups for two folds.
     """
     pool = Pool.of(data)
-    return tuple(
-        FitData(data.schema, taken(pool.rows, fold.learnt), taken(pool.rows, fold.held), structure_in(pool, fold))
-        for fold in folds_of(pool, folds, seed)
-    )
+    found = []
+    for fold in folds_of(pool, folds, seed):
+        structure = structure_in(pool, fold.learnt, fold.held)
+        found.append(FitData(data.schema, taken(pool.rows, fold.learnt), taken(pool.rows, fold.held), structure))
+    return tuple(found)
 
 
 def objective_noise(parts: Sequence[FitData], scores: npt.NDArray[np.float64], objective: str, seed: int) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import decimal
+import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.data import DataAccess, SnapshotStore, load
+from training.data import DataAccess, SnapshotStore, load, size_bytes
 from training.data.canonical import canonical
 from training.data.content_hash import content_sha256, file_sha256
 from training.data.snapshots import Use
@@ -252,3 +253,15 @@ def test_a_compressed_file_counts_as_what_it_expands_to(tmp_path: Path, monkeypa
     pieces = SOURCES["file"].pieces(source, access, "data.source")
     assert pieces is not None
     assert sum(piece.rows.num_rows for piece in pieces) == 2000
+
+
+def test_a_compressed_file_tells_its_size_unless_its_end_is_missing(tmp_path: Path) -> None:
+    content = b"a,y\n" + b"1,0\n" * 100_000
+    access, source = DataAccess((str(tmp_path),), tmp_path), FileSource(uri="rows.csv.gz")
+    path = tmp_path / "rows.csv.gz"
+    path.write_bytes(gzip.compress(content, mtime=0))
+    assert 100 * path.stat().st_size < size_bytes(source, access) == len(content)
+    path.write_bytes(path.read_bytes()[:-8] + b"\xff" * 4)
+    assert size_bytes(source, access) < len(content)  # small enough to be looked at, and refused, before the answer
+    path.write_bytes(b"\x1f")
+    assert size_bytes(source, access) == 8

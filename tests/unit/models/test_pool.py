@@ -115,15 +115,19 @@ def test_the_structure_of_a_fold_is_that_of_its_rows() -> None:
     groups = np.repeat(np.arange(40), 3)
     pool = pool_of(Structure(groups=groups, fixed=True))
     fold = folds_of(pool_of(Structure(groups=groups)), 4, seed=0)[0]
-    inner = structure_in(pool, fold)
+    inner = structure_in(pool, fold.learnt, fold.held)
     assert inner.groups.tolist() == groups[np.concatenate([fold.learnt, fold.held])].tolist()
     assert not inner.fixed
 
 
 def test_validation_rows_that_the_caller_named_are_the_only_ones_held_out() -> None:
-    (fold,) = folds_of(pool_of(Structure(fixed=True)), 5, seed=0)
-    assert fold.held.tolist() == list(range(ROWS, ROWS + VALIDATION))
-    assert fold.learnt.tolist() == list(range(ROWS))
+    named = list(range(ROWS, ROWS + VALIDATION))
+    folds = folds_of(pool_of(Structure(fixed=True)), 5, seed=0)
+    assert sorted(np.concatenate([fold.held for fold in folds])) == named
+    for fold in folds:
+        assert fold.learnt.tolist() == list(range(ROWS))
+        assert fold.steering is not None
+        assert sorted(np.concatenate([fold.steering, fold.held])) == named
 
 
 def test_one_group_only_fills_no_folds() -> None:

@@ -78,6 +78,10 @@ class TableFormat(ABC):
         """The same rows in several tables, at least one; by default in one. Arguments and errors as `read`."""
         yield self.read(file, field, wanted)
 
+    def content_bytes(self, file: DataFile) -> int:
+        """About how large the content of a file is, without reading it. Raises nothing: `read` says what is wrong."""
+        return max(file.content_bytes, file.told_bytes) if file.name.endswith(".gz") else file.content_bytes
+
 
 def recognised(head: bytes) -> str | None:
     """What a file is, by its first bytes; None for text and for what is not known."""

@@ -22,6 +22,7 @@ from training.data.formats.base import (
     unreadable,
 )
 from training.data.formats.conditions import expression
+from training.data.formats.parquet_size import decoded_size
 from training.errors import DataError
 
 _ROW_LABELS = re.compile(r"__index_level_\d+__")
@@ -29,6 +30,10 @@ _MAGIC = b"PAR1"
 LENGTH_BYTES = 4
 """What each text has before its characters where it is stored as it is."""
 ROWS_PER_PIECE = 65_536
+PIECE_BYTES = 64 * 2**20
+"""Of rows with long texts there are fewer in a piece."""
+GROUP_BYTES = 2**30
+"""A scan with a condition decodes whole row groups: larger ones are read in pieces, and filtered afterwards."""
 STREAM_BUFFER_BYTES = 2**20
 """Of each column, when a file is read in pieces: otherwise all of a row group is in memory, however large it is."""
 
@@ -52,17 +57,31 @@ class ParquetFormat(TableFormat):
         return table
 
     def pieces(self, file: DataFile, field: str, wanted: Wanted = ALL) -> Iterator[Any]:
-        """The rows of one file, ROWS_PER_PIECE at once."""
+        """The rows of one file, ROWS_PER_PIECE or PIECE_BYTES at once."""
         with _explained(file, field), _opened(file, field, STREAM_BUFFER_BYTES) as opened:
             kept, condition = _chosen(opened, file, field, wanted)
             yield opened.schema_arrow.empty_table().select(kept)
-            batches = (
-                opened.iter_batches(batch_size=ROWS_PER_PIECE, columns=kept)
-                if condition is None
-                else _scanned(file, kept, condition).to_batches()
-            )  # fmt: skip
-            for batch in batches:
-                yield pa.Table.from_batches([batch]).select(kept)
+            with file.filesystem.open_input_file(file.path) as source:
+                size = decoded_size(source, opened.metadata)
+            if condition is not None and size.largest_group_bytes <= GROUP_BYTES:
+                for batch in _scanned(file, kept, condition).to_batches():
+                    yield pa.Table.from_batches([batch]).select(kept)
+                return
+            asked = {column for column, *_ in wanted.conditions}
+            needed = [name for name in opened.schema_arrow.names if name in asked or name in kept]
+            rows = min(ROWS_PER_PIECE, size.rows_within(PIECE_BYTES))
+            for batch in opened.iter_batches(batch_size=rows, columns=needed):
+                piece = pa.Table.from_batches([batch])
+                yield (piece if condition is None else piece.filter(condition)).select(kept)
+
+    def content_bytes(self, file: DataFile) -> int:
+        """Of the rows as they are in memory, see TableFormat."""
+        try:
+            with file.filesystem.open_input_file(file.path) as source:
+                decoded = decoded_size(source, parquet.read_metadata(source))
+                return max(file.content_bytes, decoded.nbytes)
+        except (OSError, pa.ArrowException, UnicodeDecodeError):  # who reads it tells the caller
+            return file.content_bytes
 
 
 @contextmanager

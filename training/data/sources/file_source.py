@@ -22,6 +22,10 @@ from training.spec import FileSource
 
 STREAMED_BYTES = 256 * 2**20
 """Files that are larger together do not become one table in memory on their way to the snapshot."""
+HELD_BYTES = 4 * STREAMED_BYTES
+"""Nor do those that are larger in memory, however small they are on disk."""
+LOOKED_INTO = 8
+"""Of many files, so many tell how large all of them are in memory, before anything is read."""
 
 
 class FileRows(DataSource[FileSource]):
@@ -55,7 +59,7 @@ class FileRows(DataSource[FileSource]):
         """Large files in pieces; small ones are best read whole."""
         field = f"{field}.uri"
         name, files = _of_one_format(source, access.files(source.uri, field=field), field)
-        if sum(file.content_bytes for file in files) < STREAMED_BYTES:
+        if not is_large(name, files):
             return None
         files = [file for file in files if admits(source.filter, file, field)]
         return pieces_of(name, files, field, Wanted(columns, source.filter), _nothing_left(source, field))
@@ -65,14 +69,36 @@ class FileRows(DataSource[FileSource]):
         return f"{field}.uri"
 
     def size_bytes(self, source: FileSource, access: DataAccess, field: str) -> int:
-        """Size of the files as they are stored."""
+        """Size of the content, as a part of the files tells it."""
         field = f"{field}.uri"
-        _, files = _of_one_format(source, access.files(source.uri, field=field), field)
-        return sum(file.size_bytes for file in files)
+        name, files = _of_one_format(source, access.files(source.uri, field=field), field)
+        return about_bytes(name, files)
 
     def uri(self, source: FileSource) -> str:
         """The path as the spec gives it."""
         return source.uri
+
+
+def is_large(name: str, files: Sequence[DataFile]) -> bool:
+    """Whether files of one format had better not become one table in memory."""
+    if sum(file.content_bytes for file in files) >= STREAMED_BYTES:
+        return True
+    left = HELD_BYTES if name == "parquet" else STREAMED_BYTES
+    for file in files:
+        left -= FORMATS[name].content_bytes(file)
+        if left <= 0:
+            return True
+    return False
+
+
+def about_bytes(name: str, files: Sequence[DataFile]) -> int:
+    """About how large the content of files of one format is."""
+    stored = sum(file.size_bytes for file in files)
+    some = files[:: -(-len(files) // LOOKED_INTO)] if files else []
+    looked_into = sum(file.size_bytes for file in some)
+    if stored >= STREAMED_BYTES or not looked_into:
+        return stored
+    return stored * sum(FORMATS[name].content_bytes(file) for file in some) // looked_into
 
 
 def pieces_of(

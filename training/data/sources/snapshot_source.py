@@ -8,9 +8,8 @@ from typing import Any
 from training.data.access import DataAccess
 from training.data.formats.base import ALL
 from training.data.snapshots import SnapshotStore
-from training.data.sources import file_source
 from training.data.sources.base import DataSource
-from training.data.sources.file_source import one_file, pieces_of
+from training.data.sources.file_source import about_bytes, is_large, one_file, pieces_of
 from training.data.streaming import Piece
 from training.errors import AccessError, DataError
 from training.spec import SnapshotSource
@@ -34,7 +33,7 @@ class SnapshotRows(DataSource[SnapshotSource]):
         del columns
         place = self.place(source, field)
         file = _store(access, place).file(source.sha256)
-        if file.size_bytes < file_source.STREAMED_BYTES:
+        if not is_large("parquet", [file]):
             return None
         _checked(source, access, place)
         nothing = DataError.at(place, source.sha256, "all rows were erased", hint="Train from the source again.")
@@ -46,8 +45,9 @@ class SnapshotRows(DataSource[SnapshotSource]):
         return f"{field}.sha256"
 
     def size_bytes(self, source: SnapshotSource, access: DataAccess, field: str) -> int:
-        """Size of the file."""
-        return _store(access, self.place(source, field)).file(source.sha256).size_bytes
+        """Size of the rows."""
+        place = self.place(source, field)
+        return about_bytes("parquet", [_store(access, place).file(source.sha256)])
 
     def uri(self, source: SnapshotSource) -> str:
         """The hash."""

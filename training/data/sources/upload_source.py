@@ -7,9 +7,8 @@ from typing import Any
 
 from training.data.access import DataAccess
 from training.data.formats.base import Wanted
-from training.data.sources import file_source
 from training.data.sources.base import DataSource
-from training.data.sources.file_source import one_file, pieces_of
+from training.data.sources.file_source import about_bytes, is_large, one_file, pieces_of
 from training.data.streaming import Piece
 from training.data.uploads import UploadStore
 from training.errors import AccessError, DataError
@@ -32,7 +31,7 @@ class UploadRows(DataSource[UploadSource]):
         """A large file in pieces."""
         place = self.place(source, field)
         name, file = _store(access, place).file(source.id)
-        if file.content_bytes < file_source.STREAMED_BYTES:
+        if not is_large(name, [file]):
             return None
         nothing = DataError.at(place, source.id, "no rows", hint="Upload a file with rows.")
         return pieces_of(name, [file], place, Wanted(columns), nothing)
@@ -43,8 +42,10 @@ class UploadRows(DataSource[UploadSource]):
         return f"{field}.id"
 
     def size_bytes(self, source: UploadSource, access: DataAccess, field: str) -> int:
-        """Size of the file."""
-        return _store(access, f"{field}.id").find(source.id).size_bytes
+        """Size of the content."""
+        place = self.place(source, field)
+        name, file = _store(access, place).file(source.id)
+        return about_bytes(name, [file])
 
     def uri(self, source: UploadSource) -> str:
         """The id."""
