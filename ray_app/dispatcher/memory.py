@@ -1,8 +1,8 @@
 """Gives back to the system the memory that the C library keeps after use.
 
-Each call that waits in an async actor has a stack of its own. The C library places what lives longer between those that
-come and go, so that the end of its heap seldom becomes free, and gives nothing back by itself: with a thousand calls at
-once a dispatcher grew by 37 MB for each 1,000 jobs, while what it used stayed the same.
+Calls, answers and events come and go in some thirty threads of Ray's and ours, and what lives longer lies between what
+they leave. The ends of the heaps seldom become free, and the C library gives nothing back by itself: after 3,000 jobs
+it kept 255 MB for later beside 43 MB that were in use, and the process had grown by 37 MB for each 1,000 jobs.
 """
 
 from __future__ import annotations
