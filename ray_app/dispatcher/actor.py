@@ -7,6 +7,7 @@ from collections.abc import Callable
 import ray
 
 from ray_app.dispatcher.dispatcher import Dispatcher
+from ray_app.dispatcher.memory import keep_giving_back
 from ray_app.dispatcher.messages import Place, TaskEnd
 from ray_app.dispatcher.metrics import JobMetrics
 from ray_app.dispatcher.ray_cluster import RayCluster
@@ -39,6 +40,7 @@ class DispatcherActor(Dispatcher):
 
         super().__init__(settings, make_cluster, JobMetrics())
         self._warmer.start()
+        keep_giving_back()
 
     async def stats(self) -> JobStats:
         """Counts for metrics, and how many worker processes are warm."""

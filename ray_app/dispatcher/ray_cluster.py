@@ -18,8 +18,7 @@ from ray_app.dispatcher.messages import Assignment, Place, TaskEnd, Whereabouts
 from ray_app.dispatcher.node_sizes import read_capacity, worker_exit_detail
 from ray_app.dispatcher.processes import end_process
 from ray_app.dispatcher.worker import run_attempt, tidy
-from training.distributed.cancelling import cancel
-from training.distributed.gang import release_below, release_named
+from training.releasing import cancel, release_below, release_named
 
 logger = logging.getLogger(__name__)
 

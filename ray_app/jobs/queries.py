@@ -9,7 +9,20 @@ from datetime import datetime
 from itertools import product
 from typing import Any, get_args
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, func, or_, select, true, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Integer,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    func,
+    or_,
+    select,
+    true,
+    union_all,
+)
 
 from ray_app.jobs.ids import checked_job_id, is_job_id, no_such_job
 from ray_app.jobs.life import FailureCounts
@@ -26,15 +39,31 @@ _KINDS: tuple[JobKind, ...] = get_args(JobKind)
 _IS_PENDING = jobs.c.status == bindparam(None, JobStatus.PENDING.value, literal_execute=True)
 
 
-def find_job(connection: Connection, condition: ColumnElement[bool]) -> Job | None:
-    """The one job that meets the condition."""
-    row = connection.execute(_full_jobs().where(condition)).mappings().one_or_none()
+def _full_jobs(spec_condition: ColumnElement[bool] | None = None) -> Select[Any]:
+    same = job_specs.c.job_id == jobs.c.id
+    on = same if spec_condition is None else and_(same, spec_condition)
+    return select(*JOB_COLUMNS).select_from(jobs.outerjoin(job_specs, on))
+
+
+# built once: to put a statement together takes longer than to run it
+_JOB = _full_jobs().where(jobs.c.id == bindparam("of_job"))
+_EVENTS = (
+    select(job_events)
+    .where(job_events.c.job_id == bindparam("of_job"), job_events.c.seq > bindparam("after"))
+    .order_by(job_events.c.seq)
+    .limit(bindparam("up_to", type_=Integer))
+)
+
+
+def find_job(connection: Connection, job_id: str) -> Job | None:
+    """The job, if it is stored."""
+    row = connection.execute(_JOB, {"of_job": job_id}).mappings().one_or_none()
     return None if row is None else job_of(row)
 
 
 def get_job(connection: Connection, job_id: str) -> Job:
     """The job, or NotFoundError."""
-    job = find_job(connection, jobs.c.id == checked_job_id(job_id))
+    job = find_job(connection, checked_job_id(job_id))
     if job is None:
         raise no_such_job(job_id)
     return job
@@ -99,13 +128,8 @@ def running_jobs(connection: Connection) -> list[Job]:
 
 def job_event_list(connection: Connection, job_id: str, after: int, limit: int) -> list[JobEvent]:
     """Events with seq > after, in order."""
-    statement = (
-        select(job_events)
-        .where(job_events.c.job_id == checked_job_id(job_id), job_events.c.seq > after)
-        .order_by(job_events.c.seq)
-        .limit(limit)
-    )
-    found = [event_of(row) for row in connection.execute(statement).mappings()]
+    values = {"of_job": checked_job_id(job_id), "after": after, "up_to": limit}
+    found = [event_of(row) for row in connection.execute(_EVENTS, values).mappings()]
     if not found and connection.scalar(select(jobs.c.id).where(jobs.c.id == job_id)) is None:
         raise no_such_job(job_id)
     return found
@@ -147,12 +171,6 @@ def oldest_pending(connection: Connection) -> datetime | None:
     merged = union_all(*(select(each) for each in ranges)).subquery()
     created: datetime | None = connection.scalar(select(merged.c.created_at).order_by(merged.c.id).limit(1))
     return created
-
-
-def _full_jobs(spec_condition: ColumnElement[bool] | None = None) -> Select[Any]:
-    same = job_specs.c.job_id == jobs.c.id
-    on = same if spec_condition is None else and_(same, spec_condition)
-    return select(*JOB_COLUMNS).select_from(jobs.outerjoin(job_specs, on))
 
 
 def _newest(condition: ColumnElement[bool], before: str | None, limit: int) -> Select[Any]:

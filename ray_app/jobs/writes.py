@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, insert, select, update
+from sqlalchemy import Connection, RowMapping, bindparam, insert, select, update
 
 from ray_app.jobs.database import to_json
 from ray_app.jobs.happenings import Happening
@@ -34,6 +34,13 @@ THINNING = 400
 a job of a day keeps some 1,800 more. The job itself always shows the newest progress."""
 
 Event = tuple[EventType, dict[str, Any]]
+
+# built once: to put a statement together takes longer than to run it
+_OF_KEY = select(jobs.c.id, jobs.c.kind, jobs.c.spec_hash).where(jobs.c.idempotency_key == bindparam("given"))
+_CHANGE = update(jobs).where(jobs.c.id == bindparam("of_job"))
+# FOR UPDATE on PostgreSQL; on SQLite the transaction holds the lock already
+_LOCKED = select(*LIFE_COLUMNS).where(jobs.c.id == bindparam("of_job")).with_for_update()
+_NEW_JOB, _NEW_SPEC, _NEW_TAGS, _NEW_EVENTS = (insert(table) for table in (jobs, job_specs, job_tags, job_events))
 
 
 @dataclass(frozen=True)
@@ -74,12 +81,10 @@ def find_same(connection: Connection, new: NewJob) -> Job | None:
     Raises:
         ConflictError: the key came before with another spec.
     """
-    by_id = find_job(connection, jobs.c.id == new.id)
+    by_id = find_job(connection, new.id)
     if by_id is not None or new.idempotency_key is None:
         return by_id
-    earlier = connection.execute(
-        select(jobs.c.id, jobs.c.kind, jobs.c.spec_hash).where(jobs.c.idempotency_key == new.idempotency_key)
-    ).one_or_none()
+    earlier = connection.execute(_OF_KEY, {"given": new.idempotency_key}).one_or_none()
     if earlier is None:
         return None
     if (earlier.kind, earlier.spec_hash) != (new.kind, new.spec_hash):
@@ -103,12 +108,12 @@ def insert_job(connection: Connection, new: NewJob) -> Job:
         "idempotency_key": new.idempotency_key, "spec_hash": new.spec_hash, "retry_of": new.retry_of, "tags": new.tags,
         "progress": life.progress.model_dump(mode="json"), "links": life.links,
     }  # fmt: skip
-    connection.execute(insert(jobs).values(values))
+    connection.execute(_NEW_JOB, values)
     size_chars = len(to_json(new.spec))
-    connection.execute(insert(job_specs).values(job_id=new.id, size_chars=size_chars, spec=new.spec))
+    connection.execute(_NEW_SPEC, {"job_id": new.id, "size_chars": size_chars, "spec": new.spec})
     if new.tags:
         rows = [{"job_id": new.id, "key": key, "value": value} for key, value in new.tags.items()]
-        connection.execute(insert(job_tags), rows)
+        connection.execute(_NEW_TAGS, rows)
     _insert_events(connection, new.id, 1, [("state", state_data(life))], new.created_at)
     return get_job(connection, new.id)
 
@@ -138,7 +143,7 @@ def apply(
         columns["event_count"] = row["event_count"] + len(kept)
         _insert_events(connection, job_id, row["event_count"] + 1, kept, now)
     if columns:
-        connection.execute(update(jobs).where(jobs.c.id == job_id).values(columns))
+        connection.execute(_CHANGE, columns | {"of_job": job_id})
     return after
 
 
@@ -148,9 +153,7 @@ def progress_event(progress: Progress) -> Event:
 
 
 def _locked(connection: Connection, job_id: str) -> RowMapping:
-    # FOR UPDATE on PostgreSQL; on SQLite the transaction holds the lock already
-    statement = select(*LIFE_COLUMNS).where(jobs.c.id == checked_job_id(job_id)).with_for_update()
-    row = connection.execute(statement).mappings().one_or_none()
+    row = connection.execute(_LOCKED, {"of_job": checked_job_id(job_id)}).mappings().one_or_none()
     if row is None:
         raise no_such_job(job_id)
     return row
@@ -183,7 +186,7 @@ def _insert_events(
         {"job_id": job_id, "seq": seq, "type": kind, "time": now, "data": data}
         for seq, (kind, data) in enumerate(events, start=first_seq)
     ]
-    connection.execute(insert(job_events), rows)
+    connection.execute(_NEW_EVENTS, rows)
 
 
 def _check_text(field: str, text: str, max_chars: int) -> None:

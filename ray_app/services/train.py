@@ -12,7 +12,7 @@ from ray_app.services.quotas import owned
 from training.data import size_bytes
 from training.errors import SpecError
 from training.models import family_of
-from training.pipeline import Plan, Workplace, plan
+from training.pipeline import Plan, Workplace, check_ahead, plan
 from training.spec import TrainSpec, parse_spec
 from training.tuning import plan_study
 
@@ -53,7 +53,7 @@ class TrainService:
     def _check(self, spec: TrainSpec) -> None:
         """Reads small data now; large ones are checked when the job starts, so that no caller waits for them."""
         if size_bytes(spec.data.source, self._workplace.access) <= self._plan_limit_bytes:
-            plan(spec, self._workplace, look_closer=False)
+            check_ahead(spec, self._workplace)
         else:
             check_model(spec)
 

@@ -8,33 +8,18 @@ from pathlib import Path
 
 import pytest
 import ray
-from cut_node import Cable, CutNode, cable
-from dispatcher_cluster import LIMIT_S, Service, cluster_environment, running_service
+from cut_node import Cable, CutNode
+from dispatcher_cluster import LIMIT_S, Service, add_node, running_service, worker_nodes
 from ray.cluster_utils import Cluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
 @pytest.fixture
-def line() -> Iterator[Cable]:
-    with cable() as laid:
-        yield laid
-
-
-@pytest.fixture
-def cluster(line: Cable, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
-    """A head without CPUs, which gives a silent node up after some seconds."""
-    for name, value in {"period_ms": 1000, "timeout_ms": 2000, "failure_threshold": 4, "initial_delay_ms": 0}.items():
-        monkeypatch.setenv(f"RAY_health_check_{name}", str(value))
-    with cluster_environment() as folder:
-        head = {"num_cpus": 0, "include_dashboard": False, "temp_dir": folder, "node_ip_address": line.head_ip}
-        made = Cluster(initialize_head=True, head_node_args=head)
-        try:
-            ray.init(address=made.address, namespace="tests", log_to_driver=False)
-            yield made
-        finally:
-            ray.shutdown()
-            made.shutdown()
+def cluster(head: Cluster) -> Iterator[Cluster]:
+    """None but the head; what the test adds goes with it."""
+    with worker_nodes(head):
+        yield head
 
 
 @pytest.fixture
@@ -67,7 +52,7 @@ def test_a_job_behind_a_cut_goes_on_elsewhere_and_its_ghost_is_fenced_out(
     job = service.submit("once mark begun", "once hold mended", "once mark ghost", max_retries=0)
     ghost = service.marked("begun")
     node.cut()
-    cluster.add_node(num_cpus=1, node_ip_address=cluster.head_node.node_ip_address)
+    add_node(cluster, 1)
     done = service.final(job)
     assert (done.status, done.attempt) == ("SUCCEEDED", 2)
     assert "the node that did the job went away" in service.log(job)

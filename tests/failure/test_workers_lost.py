@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import ray
-from dispatcher_cluster import cluster_environment
+from dispatcher_cluster import add_node, worker_nodes
 from ray.cluster_utils import Cluster
 from ray.util import remove_placement_group
 from spread_fits import Watcher, all_is_free, fit_data, has_checkpoint, kill_a_worker, spread_fit, stop_a_worker
@@ -39,19 +38,10 @@ OFTEN_S = 1.0
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    """A head with one CPU, and a node with one."""
-    with cluster_environment() as folder:
-        made = Cluster(
-            initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False, "temp_dir": folder}
-        )
-        made.add_node(num_cpus=1)
-        try:
-            ray.init(address=made.address, namespace="tests", log_to_driver=False)
-            yield made
-        finally:
-            ray.shutdown()
-            made.shutdown()
+def cluster(head: Cluster) -> Iterator[Cluster]:
+    """Two nodes with one CPU each."""
+    with worker_nodes(head, 1, 1):
+        yield head
 
 
 @EVERY
@@ -120,9 +110,8 @@ def test_a_lost_node_is_not_counted_against_the_job(
     cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     def lose() -> None:
-        [node] = cluster.worker_nodes
-        cluster.remove_node(node, allow_graceful=False)
-        cluster.add_node(num_cpus=1)
+        cluster.remove_node(cluster.worker_nodes.copy().pop(), allow_graceful=False)
+        add_node(cluster, 1)
 
     heard = Watcher(at_step=100, act=lose)
     with caplog.at_level(logging.INFO, logger="training"):

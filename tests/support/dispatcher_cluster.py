@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import psutil
 import pytest
 import ray
+from ray.cluster_utils import Cluster
 
 from ray_app.dispatcher import connect
 from ray_app.dispatcher.client import NAME, NAMESPACE
@@ -51,6 +52,35 @@ def local_cluster() -> Iterator[None]:
             yield
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def head_alone(ip: str) -> Iterator[Cluster]:
+    """Starts a head that has no CPUs and listens on the address, and connects to it; ends all nodes."""
+    with cluster_environment() as folder:
+        head = {"num_cpus": 0, "include_dashboard": False, "temp_dir": folder, "node_ip_address": ip}
+        made = Cluster(initialize_head=True, head_node_args=head)
+        try:
+            ray.init(address=made.address, namespace="tests", log_to_driver=False)
+            yield made
+        finally:
+            ray.shutdown()
+            made.shutdown()
+
+
+@contextmanager
+def worker_nodes(cluster: Cluster, *cpus: int) -> Iterator[None]:
+    """Nodes with so many CPUs each, beside the head; whatever nodes there are then go away with them."""
+    for number in cpus:
+        add_node(cluster, number)
+    yield
+    for node in list(cluster.worker_nodes):
+        cluster.remove_node(node, allow_graceful=False)
+
+
+def add_node(cluster: Cluster, cpus: int) -> None:
+    """One more, on this machine; returns when it is there."""
+    cluster.add_node(num_cpus=cpus, node_ip_address=cluster.head_node.node_ip_address)
 
 
 @dataclass

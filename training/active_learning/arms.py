@@ -15,11 +15,10 @@ from training.active_learning.spec import KnownLabel, PoolSpec
 from training.active_learning.training_spec import data_part
 from training.data import DataAccess, class_label, infer_schema, load, make_rows, split_rows
 from training.data.row_ids import positions
-from training.data.sources.pool_source import PART_COLUMN
 from training.errors import TrainingError
 from training.events import Observer
 from training.models import FitContext, FitData, family_of
-from training.spec import DataSpec, SplitSpec
+from training.spec import PART_COLUMN, DataSpec, SplitSpec
 
 BOOTSTRAP_SAMPLES = 500
 MIN_ARM = 10

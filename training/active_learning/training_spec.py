@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from training.active_learning.spec import KnownLabel, PoolSpec
-from training.data.sources.pool_source import PART_COLUMN
-from training.spec import PoolLabel, TrainSpec, parse_spec
+from training.spec import PART_COLUMN, PoolLabel, TrainSpec, parse_spec
 
 
 def train_spec(plan: PoolSpec, labels: Sequence[KnownLabel], tags: dict[str, str]) -> TrainSpec:

@@ -11,11 +11,11 @@ import ray
 from ray.exceptions import OutOfMemoryError, RayError
 from threadpoolctl import threadpool_limits
 
-from training.distributed.cancelling import cancel
 from training.errors import FitError
 from training.events import Observer
 from training.models.parallel import FitOutcome, FitTask, limit_of, run_task
 from training.models.pool import Pool
+from training.releasing import cancel
 
 logger = logging.getLogger("training")
 

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Self
 
 import ray
-from ray.util import get_placement_group, placement_group, remove_placement_group
-from ray.util.placement_group import PlacementGroup, placement_group_table
+from ray.util import placement_group, remove_placement_group
+from ray.util.placement_group import PlacementGroup
 
 from training.errors import UnavailableError
 from training.events import Observer
+from training.releasing import release_named
 
 logger = logging.getLogger("training")
 
@@ -70,25 +71,6 @@ class Gang:
     def release(self) -> None:
         """Gives the room back and ends whatever is in it."""
         remove_placement_group(self.group)
-
-
-def release_named(label: str) -> None:
-    """Gives back the room of an earlier attempt whose process was killed before it could."""
-    try:
-        left = get_placement_group(label)
-    except ValueError:
-        return
-    logger.info("room that an earlier attempt left is given back")
-    remove_placement_group(left)
-
-
-def release_below(label: str) -> None:
-    """Gives back what fits whose labels begin with this one, and a colon, have left."""
-    table: dict[str, dict[str, object]] = placement_group_table()
-    for entry in table.values():
-        name = str(entry["name"])
-        if name.startswith(f"{label}:") and entry["state"] != "REMOVED":
-            release_named(name)
 
 
 def describe(bundle: Mapping[str, float], workers: int) -> str:

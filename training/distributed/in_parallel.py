@@ -12,10 +12,10 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 from threadpoolctl import threadpool_limits
 
-from training.distributed.cancelling import cancel
 from training.distributed.fit_tasks import Manners, behave, manners
 from training.distributed.ray_errors import cause_of_death
 from training.errors import UnavailableError
+from training.releasing import cancel
 
 logger = logging.getLogger("training")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from scipy import stats
 
-from training.data import Split, check_split
+from training.data import Split, check_train_rows
 from training.errors import DataError, FitError
 from training.evaluation import point_metrics
 from training.models.parallel import ProgressPart
@@ -105,7 +105,7 @@ def _measured(job: Job, checked: Checked, split: Split, number: int) -> FoldRow:
         return row.model_copy(update={"error": TIME_OVER})
     started = time.monotonic()
     try:
-        check_split(checked.dataset.frame, schema, split, checked.hashes)
+        check_train_rows(checked.dataset.frame, schema, split)
         own = replace(checked, split=split, folds=())
         parts = partition(own, spec)
         fit = fit_model(job, own, parts)

@@ -6,10 +6,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from training.data import load
+from training.data import Dataset, load
 from training.evaluation import primary_metric
 from training.pipeline.findings import stop_on
-from training.pipeline.prepare import inspect
+from training.pipeline.prepare import decide, inspect
 from training.pipeline.take import room_for, wanted_columns
 from training.pipeline.warm_start import earlier_configs
 from training.pipeline.workplace import Workplace
@@ -43,21 +43,25 @@ class Plan(BaseModel):
     warnings: list[str]
 
 
-def plan(spec: TrainSpec, workplace: Workplace, *, look_closer: bool = True) -> Plan:
-    """Reads and checks the data as the job would; nothing is fitted or written.
-
-    `look_closer`: False leaves out the checks of `validation`.
+def check_ahead(spec: TrainSpec, workplace: Workplace) -> None:
+    """Refuses what the job would refuse, but for the checks of `validation`; tells nothing, so that it is fast.
 
     Raises:
         SpecError, DataError: as the job would.
     """
-    columns = wanted_columns(spec)
-    dataset = load(spec.data.source, workplace.access, columns=columns, frame_bytes=room_for(spec))
-    checked = inspect(dataset, spec, look_closer=look_closer)
+    _check_warm_start(spec, workplace, decide(_loaded(spec, workplace), spec).schema.task)
+
+
+def plan(spec: TrainSpec, workplace: Workplace) -> Plan:
+    """Reads and checks the data as the job would; nothing is fitted or written.
+
+    Raises:
+        SpecError, DataError: as the job would.
+    """
+    checked = inspect(_loaded(spec, workplace), spec)
     stop_on(checked.findings, spec)
     schema = checked.schema
-    if spec.tune is not None and spec.tune.warm_start_from is not None:
-        earlier_configs(workplace.registry, spec, plan_study(spec, schema.task))
+    _check_warm_start(spec, workplace, schema.task)
     return Plan(
         spec=spec.model_dump(mode="json"),
         task=schema.task,
@@ -70,3 +74,13 @@ def plan(spec: TrainSpec, workplace: Workplace, *, look_closer: bool = True) -> 
         resources=spec.resources.model_dump(mode="json"),
         warnings=list(checked.warnings),
     )
+
+
+def _loaded(spec: TrainSpec, workplace: Workplace) -> Dataset:
+    columns = wanted_columns(spec)
+    return load(spec.data.source, workplace.access, columns=columns, frame_bytes=room_for(spec))
+
+
+def _check_warm_start(spec: TrainSpec, workplace: Workplace, task: str) -> None:
+    if spec.tune is not None and spec.tune.warm_start_from is not None:
+        earlier_configs(workplace.registry, spec, plan_study(spec, task))

@@ -9,7 +9,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from training.data import Dataset, check_split, infer_schema, make_rows, nested_splits, row_hashes, split_rows
+from training.data import (
+    Dataset,
+    check_train_rows,
+    infer_schema,
+    make_rows,
+    nested_splits,
+    row_hashes,
+    split_rows,
+    split_warnings,
+)
 from training.data.checks import CheckContext, run_checks
 from training.data.table import Rows, Split, TableSchema
 from training.distributed import check_spread
@@ -21,6 +30,15 @@ from training.spec import TrainSpec
 from training.tuning import plan_study
 
 logger = logging.getLogger("training")
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What each column is, and which rows go where; `folds` as in `Checked`."""
+
+    schema: TableSchema
+    split: Split
+    folds: tuple[Split, ...]
 
 
 @dataclass(frozen=True)
@@ -91,13 +109,8 @@ def check(dataset: Dataset, spec: TrainSpec) -> Checked:
     return checked
 
 
-def inspect(dataset: Dataset, spec: TrainSpec, *, look_closer: bool = True) -> Checked:
-    """Decides what each column is and which rows go where, and looks for what would make the model worthless.
-
-    Args:
-        dataset: the rows.
-        spec: what is to be trained.
-        look_closer: False for the decisions alone, without the checks of `validation`.
+def decide(dataset: Dataset, spec: TrainSpec) -> Decided:
+    """Decides what each column is and which rows go where, and refuses what cannot work.
 
     Raises:
         SpecError: the spec names what the data do not have.
@@ -114,8 +127,25 @@ def inspect(dataset: Dataset, spec: TrainSpec, *, look_closer: bool = True) -> C
     check_metrics(spec, schema.task, schema.classes)
     split = split_rows(frame, schema, spec.data, spec.split)
     folds = nested_splits(frame, schema, spec.data, spec.split, split=split)
+    check_train_rows(frame, schema, split)
+    return Decided(schema, split, folds)
+
+
+def inspect(dataset: Dataset, spec: TrainSpec, *, look_closer: bool = True) -> Checked:
+    """Decides as `decide` does, and looks for what would make the model worthless.
+
+    Args:
+        dataset: the rows.
+        spec: what is to be trained.
+        look_closer: False for the decisions alone, without the checks of `validation`.
+
+    Raises:
+        SpecError, DataError: as `decide`.
+    """
+    decided = decide(dataset, spec)
+    frame, schema, split, folds = dataset.frame, decided.schema, decided.split, decided.folds
     hashes = row_hashes(frame, [*(column.name for column in schema.features), schema.target])
-    warnings = (*_sample_warning(dataset), *schema.warnings, *check_split(frame, schema, split, hashes))
+    warnings = (*_sample_warning(dataset), *schema.warnings, *split_warnings(frame, schema, split, hashes))
     checked = Checked(dataset, schema, split, hashes, len(frame.columns), warnings, folds=folds)
     if not look_closer:
         return checked

@@ -2,6 +2,7 @@
 
 from training.spec.base import SpecModel
 from training.spec.data import (
+    PART_COLUMN,
     DataSpec,
     FeastSource,
     FileSource,
@@ -34,6 +35,7 @@ from training.spec.tune import Choice, FloatRange, IntRange, ParameterSpec, Stop
 from training.spec.validation import ValidationSpec
 
 __all__ = [
+    "PART_COLUMN",
     "AutoSpec",
     "Choice",
     "DataSpec",

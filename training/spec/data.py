@@ -40,6 +40,10 @@ class InlineSource(SpecModel):
     rows: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=10_000)]
 
 
+PART_COLUMN = "pool_part"
+"""Of the rows of a pool: says of each whether it is a train or a test row."""
+
+
 class PoolLabel(SpecModel):
     """What is known of one row of a pool."""
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from training.distributed import Engine, Spread
-from training.distributed.gang import release_below
 from training.models import FitContext, FitData, FittedModel
+from training.releasing import release_below
 from training.spec import ModelSpec
 
 FOLDER = "fits"

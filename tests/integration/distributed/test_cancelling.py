@@ -15,7 +15,7 @@ ROUNDS = 400
 MAKER = f"""
 import random, time
 import ray
-from training.distributed.cancelling import cancel
+from training.releasing import cancel
 
 @ray.remote(max_retries=0)
 def busy(seconds):

@@ -24,6 +24,14 @@ PIECE = b"\0" * 1_000_000
 Fault = Callable[["Breaker"], str]
 
 
+def command_line(process: psutil.Process) -> str:
+    """Its words; none where it has ended meanwhile."""
+    try:
+        return " ".join(process.cmdline())
+    except psutil.NoSuchProcess:
+        return ""
+
+
 class Breaker:
     """Finds the processes of one service, and ends or freezes them."""
 
@@ -50,15 +58,8 @@ class Breaker:
 
     def processes(self, *words: str) -> list[psutil.Process]:
         """Processes of this service whose command line holds one of the words."""
-        found = []
-        for process in marked(self.whole.home / "run"):
-            try:
-                line = " ".join(process.cmdline())
-            except psutil.NoSuchProcess:
-                continue
-            if any(word in line for word in words):
-                found.append(process)
-        return found
+        everyone = marked(self.whole.home / "run")
+        return [process for process in everyone if any(word in command_line(process) for word in words)]
 
     def kill(self, *words: str) -> str:
         """SIGKILL to one of them."""

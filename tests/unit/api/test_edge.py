@@ -24,6 +24,13 @@ def test_every_answer_has_safe_headers_and_one_request_id(api: Any, path: str) -
     assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
 
 
+@pytest.mark.parametrize(
+    "path", ["/api/jobs/", "/api/version", "/api/serve/applications/", "/nodes", "/mlflow", "/api/2.0/mlflow"]
+)
+def test_neither_rays_interfaces_nor_mlflows_are_reached_through_this_service(api: Any, path: str) -> None:
+    assert (api.get(path).status_code, api.post(path, json={}).status_code) == (404, 404)
+
+
 @pytest.mark.parametrize("given", [None, "a b", "x" * 500, "<script>"])
 def test_a_request_id_that_is_not_fit_for_a_log_is_replaced(api: Any, given: str | None) -> None:
     answer = api.get("/healthz", headers={"X-Request-Id": given} if given else {})

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from training.data import DataAccess, check_split, infer_schema, load, split_rows
+from training.data import DataAccess, infer_schema, load, split_rows, split_warnings
 from training.spec import DataSpec, FileSource, SplitSpec
 
 FOLDER = Path(__file__).parents[3] / "examples" / "data"
@@ -26,7 +26,7 @@ def test_example(name, target, task, classes, shape):
     assert (schema.task, schema.classes, frame.shape) == (task, classes, shape)
     assert schema.warnings == ()
     assert len(schema.features) == shape[1] - 1
-    assert check_split(frame, schema, split_rows(frame, schema, spec, SplitSpec())) == ()
+    assert split_warnings(frame, schema, split_rows(frame, schema, spec, SplitSpec())) == ()
 
 
 def test_every_example_is_described():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.data import Split, check_split, infer_schema, row_hashes, split_rows
+from training.data import Split, check_train_rows, infer_schema, row_hashes, split_rows, split_warnings
 from training.errors import DataError, SpecError
 from training.spec import DataSpec, FileSource, SplitSpec
 
@@ -21,7 +21,9 @@ def split(frame: pd.DataFrame, data: dict[str, Any] | None = None, **fields: Any
 
 def warnings_of(frame: pd.DataFrame, parts: Split, **data: Any) -> tuple[str, ...]:
     spec = DataSpec(source=FileSource(uri="rows.csv"), target="y", **data)
-    return check_split(frame, infer_schema(frame, spec, SplitSpec()), parts)
+    schema = infer_schema(frame, spec, SplitSpec())
+    check_train_rows(frame, schema, parts)
+    return split_warnings(frame, schema, parts)
 
 
 def table(rows: int = 100, **columns: Any) -> pd.DataFrame:

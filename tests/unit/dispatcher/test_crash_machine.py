@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from fake_cluster import HERE, FakeCluster
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, event, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from ray.exceptions import WorkerCrashedError
@@ -107,17 +107,20 @@ class CrashMachine(RuleBasedStateMachine):
         try:
             answer = call()
         except CrashError:
-            while True:
-                self.store.close()
-                self.store = self.opened()
-                self.controller = self.made()
-                try:
-                    self.controller.reconcile()
-                except CrashError:
-                    continue
-                break
+            while not self.is_up_again():
+                event("ended again while it started")
         self.tasks += [task for task in self.cluster.submitted if task not in self.tasks]
         return answer
+
+    def is_up_again(self) -> bool:
+        self.store.close()
+        self.store = self.opened()
+        self.controller = self.made()
+        try:
+            self.controller.reconcile()
+        except CrashError:
+            return False
+        return True
 
     @rule(writes=st.integers(1, 4), after=st.booleans())
     def the_process_will_end(self, writes: int, after: bool) -> None:

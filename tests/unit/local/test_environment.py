@@ -38,6 +38,12 @@ def test_the_cluster_asks_for_a_token_and_listens_on_this_machine_only(settings:
     assert environment[RUN_FOLDER_MARK] == str(settings.home_path / "run")
 
 
+def test_neither_a_job_nor_a_pickle_runs_code_in_mlflows_page(settings: Settings) -> None:
+    environment = mlflow_environment(settings, RunFolder(settings))
+    assert environment["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] == "false"
+    assert environment["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] == "false"
+
+
 def test_another_cluster_in_the_users_shell_does_not_get_in(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,12 +13,9 @@ from training.data.canonical import canonical
 from training.data.row_ids import mark_text, positions, row_ids, row_marks
 from training.data.sources.base import DataSource
 from training.errors import DataError, SpecError, nearest
-from training.spec import PoolLabel, PoolSource, Source
+from training.spec import PART_COLUMN, PoolLabel, PoolSource, Source
 
 logger = logging.getLogger("training")
-
-PART_COLUMN = "pool_part"
-"""Says of each row whether it is a train or a test row."""
 
 
 class PoolRows(DataSource[PoolSource]):
