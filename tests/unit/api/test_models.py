@@ -293,7 +293,7 @@ def test_what_people_do_is_announced_and_dead_letters_are_replayed(
     older = api.get(f"/api/v1/webhooks/deliveries?limit=1&cursor={newest['next_cursor']}").json()
     assert [*newest["items"], *older["items"]] == found
     assert older["next_cursor"] is None
-    assert api.get("/api/v1/webhooks/deliveries?cursor=whd_%00").status_code == 422
+    assert api.get("/api/v1/webhooks/deliveries?cursor=whd_x").status_code == 422
     assert found[1]["event"]["data"] == {"by": "local", "reason": "asked"}
     assert found[1]["event"]["links"]["bundle"].endswith("/api/v1/models/heard/versions/2/bundle")
     path = f"/api/v1/webhooks/deliveries/{found[0]['id']}/replay"
