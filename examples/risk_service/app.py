@@ -144,9 +144,11 @@ async def ready(request: Request, name: str = "") -> Response:
 async def metadata(request: Request, name: str) -> Response:
     """The schema of the version in use."""
     service = service_of(request)
-    if name != service.model or service.follower.champion is None:
+    if name != service.model:
         return JSONResponse({"error": f"no model {name}; there is {service.model}"}, 404)
     champion = service.follower.champion
+    if champion is None:
+        return JSONResponse({"error": service.follower.problem}, 503)
     inputs = [{"name": one["name"], "datatype": KINDS[one["kind"]], "shape": [-1]} for one in champion.inputs]
     outputs = [{"name": name, "datatype": kind, "shape": [-1]} for name, kind in OUTPUTS.items()]
     return JSONResponse({"name": name, "versions": [champion.version], "platform": "mlflow_pyfunc",

@@ -140,6 +140,9 @@ def test_the_protocol_says_what_there_is(service: RiskService) -> None:
     assert {"name": "credit_amount", "datatype": "FP64", "shape": [-1]} in found["inputs"]
     assert call(service, "GET", "/v2/models/other").status_code == 404
     assert call(service, "GET", "/v2/models/other/ready").status_code == 503
+    service.follower.champion = None
+    not_yet = call(service, "GET", "/v2/models/german")
+    assert (not_yet.status_code, not_yet.json()) == (503, {"error": service.follower.problem})
 
 
 @pytest.mark.parametrize(
