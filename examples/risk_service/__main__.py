@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import socket
 import sys
 import tempfile
-import time
+import threading
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -76,9 +77,13 @@ def main() -> None:
         webhook_secret, api_key = secret_in(asked.webhook_secret_file), secret_in(asked.api_key_file)
         options = Options(asked.training, asked.model, asked.monitor, webhook_secret, api_key)
         serve.run(build(options), name="risk")
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):  # Ray's own handler ends the process by an abort
+            signal.signal(number, lambda *_: stop.set())
         print(f"listening on http://127.0.0.1:{asked.port}", flush=True)
-        while True:
-            time.sleep(3600)
+        stop.wait()
+        serve.shutdown()
+        ray.shutdown()
 
 
 if __name__ == "__main__":
