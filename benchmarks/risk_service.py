@@ -7,7 +7,6 @@ import json
 import multiprocessing
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ import httpx
 import pandas as pd
 
 from benchmarks.report import Row, percentile
+from benchmarks.service import ROOT, free_port
 from ray_app.services.webhook_signature import sign
 from training.data import DataAccess
 from training.events import SilentObserver
@@ -33,14 +33,13 @@ from training.pipeline import Workplace, run
 from training.registry import Registry
 from training.spec import TrainSpec, parse_spec
 
-ROOT = Path(__file__).parents[1]
 RATE, SECONDS, SWAP_AT_S, CONNECTIONS = 200, 30.0, 8.0, 24
 SECRET = "the secret of the hook"  # noqa: S105  # of a benchmark that ends with it
 START_S = 120.0
 
 
 @dataclass
-class Seen:
+class Answers:
     """What callers saw: seconds from the moment a request was due, status, version."""
 
     spent_s: list[float] = field(default_factory=list)
@@ -98,9 +97,7 @@ def training_service(folder: Path) -> Iterator[tuple[str, Registry]]:
 @contextmanager
 def consumer(training: str, folder: Path) -> Iterator[int]:
     """`python -m examples.risk_service`, ready; its port."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = int(found.getsockname()[1])
+    port = free_port()
     (folder / "secret").write_text(SECRET)
     command = [sys.executable, "-m", "examples.risk_service", "--model", "german", "--training", training,
                "--port", str(port), "--webhook-secret-file", str(folder / "secret")]  # fmt: skip
@@ -110,12 +107,7 @@ def consumer(training: str, folder: Path) -> Iterator[int]:
         process = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT, env=environment)
     try:
         deadline = time.monotonic() + START_S
-        while True:
-            try:
-                if httpx.get(f"http://127.0.0.1:{port}/v2/health/ready").status_code == 200:
-                    break
-            except httpx.HTTPError:
-                pass
+        while not is_ready(port):
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError((folder / "consumer.log").read_text()[-2000:])
             time.sleep(0.2)
@@ -125,13 +117,21 @@ def consumer(training: str, folder: Path) -> Iterator[int]:
         process.wait(60)
 
 
+def is_ready(port: int) -> bool:
+    """Whether the consumer uses a version; while it starts, nothing listens."""
+    try:
+        return httpx.get(f"http://127.0.0.1:{port}/v2/health/ready").status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
 def one_row() -> bytes:
     frame = pd.read_csv(ROOT / "examples" / "data" / "german_credit.csv").drop(columns="creditability").head(1)
     inputs = [{"name": name, "shape": [1], "datatype": "BYTES", "data": frame[name].tolist()} for name in frame]
     return json.dumps({"inputs": inputs}).encode()
 
 
-async def ask(port: int, body: bytes, moments: asyncio.Queue[float | None], seen: Seen, started: float) -> None:
+async def ask(port: int, body: bytes, moments: asyncio.Queue[float | None], seen: Answers, started: float) -> None:
     """One connection: sends a request at each moment that it takes from the queue."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     head = (f"POST /v2/models/german/infer HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
@@ -149,9 +149,9 @@ async def ask(port: int, body: bytes, moments: asyncio.Queue[float | None], seen
     writer.close()
 
 
-async def requests(port: int, rate: float, seconds: float, body: bytes) -> Seen:
+async def requests(port: int, rate: float, seconds: float, body: bytes) -> Answers:
     """Requests at even distances, whether or not earlier ones were answered."""
-    seen, moments = Seen(), asyncio.Queue[float | None]()
+    seen, moments = Answers(), asyncio.Queue[float | None]()
     started, used_s = time.perf_counter(), time.process_time()
     callers = [asyncio.create_task(ask(port, body, moments, seen, started)) for _ in range(CONNECTIONS)]
     for number in range(int(rate * seconds)):
@@ -166,12 +166,12 @@ async def requests(port: int, rate: float, seconds: float, body: bytes) -> Seen:
     return seen
 
 
-def load(port: int, rate: float, seconds: float, body: bytes) -> Seen:
+def load(port: int, rate: float, seconds: float, body: bytes) -> Answers:
     """The load, in a process that does nothing else: what a swap costs the registry must not delay its clock."""
     return asyncio.run(requests(port, rate, seconds, body))
 
 
-def measured() -> tuple[Seen, Seen]:
+def measured() -> tuple[Answers, Answers]:
     """Without and with a swap."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)

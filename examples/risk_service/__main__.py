@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import socket
 import sys
 import tempfile
-import time
+import threading
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -17,7 +18,8 @@ parser.add_argument("--model", required=True, help="registered model whose champ
 parser.add_argument("--training", default="http://127.0.0.1:8000", help="the training service")
 parser.add_argument("--port", type=int, default=8100)
 parser.add_argument("--monitor", help="monitor of the training service that hears of predictions")
-parser.add_argument("--webhook-secret-file", type=Path)
+parser.add_argument("--webhook-secret-file", type=Path, help="holds the secret that signs the webhooks")
+parser.add_argument("--api-key-file", type=Path, help="holds a key of the training service, where it asks for one")
 
 
 def free_port() -> int:
@@ -25,6 +27,11 @@ def free_port() -> int:
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         return int(found.getsockname()[1])
+
+
+def secret_in(file: Path | None) -> str | None:
+    """What the file holds, without the line's end."""
+    return None if file is None else file.read_text(encoding="utf-8").strip()
 
 
 def settings(folder: Path) -> dict[str, str]:
@@ -63,15 +70,20 @@ def main() -> None:
         import ray  # noqa: PLC0415
         from ray import serve  # noqa: PLC0415
 
-        from examples.risk_service.app import build  # noqa: PLC0415
+        from examples.risk_service.app import Options, build  # noqa: PLC0415
 
         ray.init(num_cpus=1, include_dashboard=False)
         serve.start(http_options={"host": "127.0.0.1", "port": asked.port}, logging_config={"enable_access_log": False})
-        secret = asked.webhook_secret_file.read_text().strip() if asked.webhook_secret_file else None
-        serve.run(build(asked.training, asked.model, asked.monitor, secret), name="risk")
+        webhook_secret, api_key = secret_in(asked.webhook_secret_file), secret_in(asked.api_key_file)
+        options = Options(asked.training, asked.model, asked.monitor, webhook_secret, api_key)
+        serve.run(build(options), name="risk")
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):  # Ray's own handler ends the process by an abort
+            signal.signal(number, lambda *_: stop.set())
         print(f"listening on http://127.0.0.1:{asked.port}", flush=True)
-        while True:
-            time.sleep(3600)
+        stop.wait()
+        serve.shutdown()
+        ray.shutdown()
 
 
 if __name__ == "__main__":

@@ -4,24 +4,31 @@
 
 import asyncio
 import json
+import logging
 import sys
+import uuid
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
-import httpx
 from fastapi import APIRouter, FastAPI, Request, Response
 from ray import serve
 from ray.serve import Application
 from starlette.responses import JSONResponse
 
 from examples.risk_service.champion import Champion, Follower
-from examples.risk_service.protocol import KINDS, OUTPUTS, columns_of, response_of
-from ray_app.client import MtsClient
+from examples.risk_service.protocol import KINDS, OUTPUTS, columns_of, response_of, wants_reasons
+from ray_app.client import MtsClient, MtsError
 from ray_app.client.webhooks import SIGNATURE_HEADER, SignatureError, verify
 
-REPORT_S, MAX_REPORTED, MAX_POSTED = 1.0, 10_000, 1000
+logger = logging.getLogger("risk_service")
+
+REPORT_S = 1.0
+MAX_KEPT = 20_000
+"""Predictions that wait to be reported while the training service is slow or away; more are dropped."""
 SWITCH_S = 0.0005
 
 
@@ -31,10 +38,11 @@ class RiskService:
     def __init__(
         self, client: MtsClient, model: str, *, monitor: str | None = None, secret: str | None = None
     ) -> None:  # fmt: skip
-        self.model, self.secret, self.monitor, self._training_url = model, secret, monitor, client.url
+        self.model, self.secret, self.monitor, self._client = model, secret, monitor, client
         self.follower = Follower(client, model)
-        self._reported: deque[dict[str, Any]] = deque(maxlen=MAX_REPORTED)
+        self._to_report: deque[dict[str, Any]] = deque()
         self.dropped = 0
+        self.report_problem: str | None = None
 
     def used(self) -> Champion:
         """The version in use.
@@ -50,28 +58,43 @@ class RiskService:
         """Answers an inference request; a swap in the meantime does not touch it."""
         champion = self.used()
         columns = columns_of(request, champion.inputs)
-        wants_reasons = (request.get("parameters") or {}).get("reasons", True)
-        answers = champion.answer(columns, reasons=bool(wants_reasons))
+        answers = champion.answer(columns, reasons=wants_reasons(request))
+        prediction_id = uuid.uuid4().hex
         if self.monitor is not None:
-            records = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
-            self._reported.extend(
-                {"features": record, "score": one["score"], "version": champion.version}
-                for record, one in zip(records, answers, strict=True)
-            )
-        return response_of(self.model, champion.version, answers, request.get("id"))
+            self._keep(prediction_id, columns, answers)
+        return response_of(self.model, champion.version, answers, prediction_id, request.get("id"))
+
+    def _keep(self, prediction_id: str, columns: dict[str, list[Any]], answers: list[dict[str, Any]]) -> None:
+        """For the monitor: each row under an id by which its outcome can be sent later."""
+        now = datetime.now(UTC).isoformat()
+        rows = zip(*columns.values(), strict=True)
+        records = [
+            {"id": f"{prediction_id}-{position}", "time": now, "version": answer["version"], "score": answer["score"],
+             "features": dict(zip(columns, row, strict=True))}
+            for position, (row, answer) in enumerate(zip(rows, answers, strict=True))
+        ]  # fmt: skip
+        room = max(0, MAX_KEPT - len(self._to_report))
+        self._to_report.extend(records[:room])
+        self.dropped += len(records[room:])
 
     async def report_for_ever(self) -> None:
-        """Sends predictions to the monitor in batches; what cannot be sent is dropped and counted."""
-        async with httpx.AsyncClient(base_url=self._training_url, timeout=10) as http:
-            while True:
-                await asyncio.sleep(REPORT_S)
-                batch = [self._reported.popleft() for _ in range(min(len(self._reported), MAX_POSTED))]
-                if batch:
-                    path = f"/api/v1/monitors/{self.monitor}/predictions"
-                    try:
-                        (await http.post(path, json={"rows": batch})).raise_for_status()
-                    except httpx.HTTPError:
-                        self.dropped += len(batch)
+        """Sends predictions to the monitor, at every interval what has come together."""
+        while True:
+            await asyncio.sleep(REPORT_S)
+            await self.report()
+
+    async def report(self) -> None:
+        """Sends what has come together, in the background; what cannot be sent is dropped and counted."""
+        if self.monitor is None or not self._to_report:
+            return
+        batch = [self._to_report.popleft() for _ in range(len(self._to_report))]
+        try:
+            await asyncio.to_thread(self._client.monitors.predictions, self.monitor, batch)
+            self.report_problem = None
+        except MtsError as error:
+            self.dropped += len(batch)
+            self.report_problem = str(error)
+            logger.warning("%s predictions were not reported: %s", len(batch), error)
 
 
 router = APIRouter()
@@ -113,7 +136,7 @@ async def ready(request: Request, name: str = "") -> Response:
     champion = service.follower.champion
     is_ready = champion is not None and name in {"", service.model}
     body = {"ready": is_ready, "version": champion and champion.version, "problem": service.follower.problem,
-            "reports_dropped": service.dropped}  # fmt: skip
+            "reports_dropped": service.dropped, "report_problem": service.report_problem}  # fmt: skip
     return JSONResponse(body, 200 if is_ready else 503)
 
 
@@ -121,9 +144,11 @@ async def ready(request: Request, name: str = "") -> Response:
 async def metadata(request: Request, name: str) -> Response:
     """The schema of the version in use."""
     service = service_of(request)
-    if name != service.model or service.follower.champion is None:
+    if name != service.model:
         return JSONResponse({"error": f"no model {name}; there is {service.model}"}, 404)
     champion = service.follower.champion
+    if champion is None:
+        return JSONResponse({"error": service.follower.problem}, 503)
     inputs = [{"name": one["name"], "datatype": KINDS[one["kind"]], "shape": [-1]} for one in champion.inputs]
     outputs = [{"name": name, "datatype": kind, "shape": [-1]} for name, kind in OUTPUTS.items()]
     return JSONResponse({"name": name, "versions": [champion.version], "platform": "mlflow_pyfunc",
@@ -158,20 +183,32 @@ async def hook(request: Request) -> Response:
     return Response(status_code=204)
 
 
+@dataclass(frozen=True)
+class Options:
+    """What the service is told when it starts."""
+
+    training_url: str
+    model: str
+    monitor: str | None = None
+    webhook_secret: str | None = field(default=None, repr=False)
+    api_key: str | None = field(default=None, repr=False)
+
+
 class Replica:
     """One process of the service."""
 
-    def __init__(self, training_url: str, model: str, monitor: str | None, secret: str | None) -> None:
+    def __init__(self, options: Options) -> None:
         # while a version is loaded, requests wait so long at most for the interpreter, and not 5 ms each time
         sys.setswitchinterval(SWITCH_S)
-        self._service = RiskService(MtsClient(training_url), model, monitor=monitor, secret=secret)
+        client = MtsClient(options.training_url, options.api_key)
+        self._service = RiskService(client, options.model, monitor=options.monitor, secret=options.webhook_secret)
 
     def __serve_build_asgi_app__(self) -> FastAPI:
         return create_app(self._service)
 
 
-def build(training_url: str, model: str, monitor: str | None = None, secret: str | None = None) -> Application:
+def build(options: Options) -> Application:
     """The Serve application."""
     quiet = {"enable_access_log": False}
     deployed = serve.deployment(serve.ingress()(Replica), num_replicas=1, max_ongoing_requests=64, logging_config=quiet)
-    return deployed.bind(training_url, model, monitor, secret)
+    return deployed.bind(options)

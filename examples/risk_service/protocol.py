@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 KINDS = {"numeric": "FP64", "boolean": "BOOL", "categorical": "BYTES", "datetime": "BYTES"}
@@ -34,15 +35,29 @@ def columns_of(request: Any, inputs: list[dict[str, str]]) -> dict[str, list[Any
     return {name: [_value(value, name, kind) for value in _values(by_name[name])] for name, kind in known.items()}
 
 
-def response_of(model: str, version: str, answers: list[dict[str, Any]], request_id: str | None) -> dict[str, Any]:
-    """The answers as tensors; the reasons are a parameter, for they are no tensor."""
+def wants_reasons(request: dict[str, Any]) -> bool:
+    """Whether the parameters of a request leave the reasons in; they do by default.
+
+    Raises:
+        RequestError: the parameters are no object.
+    """
+    parameters = request.get("parameters", {})
+    if not isinstance(parameters, dict):
+        raise RequestError("parameters: an object")
+    return bool(parameters.get("reasons", True))
+
+
+def response_of(
+    model: str, version: str, answers: list[dict[str, Any]], prediction_id: str, request_id: str | None
+) -> dict[str, Any]:
+    """The answers as tensors; reasons and the id of the prediction are parameters, for they are no tensors."""
     count = len(answers)
     outputs = [
         {"name": "score", "shape": [count], "datatype": "FP64", "data": [one["score"] for one in answers]},
         {"name": "decision", "shape": [count], "datatype": "BYTES", "data": [one["decision"] for one in answers]},
     ]
-    found = {"model_name": model, "model_version": version, "outputs": outputs,
-             "parameters": {"reasons": [one["reasons"] for one in answers]}}  # fmt: skip
+    parameters = {"prediction_id": prediction_id, "reasons": [one["reasons"] for one in answers]}
+    found = {"model_name": model, "model_version": version, "outputs": outputs, "parameters": parameters}
     return found if request_id is None else found | {"id": request_id}
 
 
@@ -57,9 +72,9 @@ def _value(value: Any, name: str, kind: str) -> Any:
     if value is None:
         return None
     fits = {
-        "numeric": isinstance(value, int | float) and not isinstance(value, bool),
+        "numeric": isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value),
         "boolean": isinstance(value, bool),
     }.get(kind, isinstance(value, str | int | float | bool))
     if not fits:
-        raise RequestError(f"{name}: {value!r} does not fit a {kind} column")
+        raise RequestError(f"{name}: {value!r} does not fit a {kind} column; null is a missing value")
     return value

@@ -19,7 +19,7 @@ from ray_app.dispatcher.monitor_client import MonitorsClient
 from ray_app.dispatcher.pool_client import PoolsClient
 from ray_app.dispatcher.runner import PIPELINE
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobQuery, JobStats, JobStatus, LogChunk
-from ray_app.jobs.webhooks import Delivery, DeliveryStatus, WebhookEvent
+from ray_app.jobs.webhooks import Delivery, DeliveryPage, DeliveryStatus, WebhookEvent
 from ray_app.settings import Settings
 from training.errors import ConflictError, TrainingError, UnavailableError
 
@@ -147,9 +147,9 @@ class DispatcherClient:
         """Stores the event for every receiver that wants it."""
         await self._call("publish", event)
 
-    async def deliveries(self, status: DeliveryStatus | None, limit: int) -> Sequence[Delivery]:
+    async def deliveries(self, status: DeliveryStatus | None, limit: int, cursor: str | None) -> DeliveryPage:
         """Deliveries of webhooks, newest first."""
-        found: Sequence[Delivery] = await self._call("deliveries", status, limit)
+        found: DeliveryPage = await self._call("deliveries", status, limit, cursor)
         return found
 
     async def replay(self, delivery_id: str) -> Delivery:

@@ -24,7 +24,7 @@ from ray_app.dispatcher.webhook_sender import SenderThread, WebhookSender
 from ray_app.jobs.logs import JobLogs
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobQuery, JobStats, LogChunk
 from ray_app.jobs.store import JobStore, utc_now
-from ray_app.jobs.webhooks import Delivery, DeliveryStatus, WebhookEvent
+from ray_app.jobs.webhooks import Delivery, DeliveryPage, DeliveryStatus, WebhookEvent
 from ray_app.services.announcements import of_training
 from ray_app.services.webhooks import WebhookList
 from ray_app.settings import Settings
@@ -188,10 +188,10 @@ class Dispatcher:
         if self._sender is not None:
             self._sender.wake()
 
-    async def deliveries(self, status: DeliveryStatus | None, limit: int) -> Sequence[Delivery]:
+    async def deliveries(self, status: DeliveryStatus | None, limit: int, cursor: str | None) -> DeliveryPage:
         """Deliveries of webhooks, newest first."""
         store = await self._opened()
-        return await self._reads.alone(lambda: store.webhooks.page(status, limit))
+        return await self._reads.alone(lambda: store.webhooks.page(status, limit, cursor))
 
     async def replay(self, delivery_id: str) -> Delivery:
         """Lets a dead or delivered webhook go out again."""

@@ -63,7 +63,7 @@ class WebhookSender:
     def step(self, pool: ThreadPoolExecutor, busy: set[str]) -> list[Future[Outcome]]:
         """Starts what is due to receivers that are not busy; each future leaves its receiver free again."""
         started = []
-        for delivery in self.store.due():
+        for delivery in self.store.due(set(busy)):
             if delivery.webhook not in busy:
                 busy.add(delivery.webhook)
                 started.append(pool.submit(self._deliver, delivery, busy))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobQuery, JobStats, LogChunk
-from ray_app.jobs.webhooks import Delivery, DeliveryStatus, WebhookEvent
+from ray_app.jobs.webhooks import Delivery, DeliveryPage, DeliveryStatus, WebhookEvent
 
 
 class Jobs(Protocol):
@@ -80,7 +80,7 @@ class Outbox(Protocol):
     async def publish(self, event: WebhookEvent) -> None:
         """Stores the event for every receiver that wants it, and answers only then."""
 
-    async def deliveries(self, status: DeliveryStatus | None, limit: int) -> Sequence[Delivery]:
+    async def deliveries(self, status: DeliveryStatus | None, limit: int, cursor: str | None) -> DeliveryPage:
         """Deliveries, newest first."""
 
     async def replay(self, delivery_id: str) -> Delivery:

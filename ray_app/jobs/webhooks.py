@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -14,13 +15,15 @@ from sqlalchemy.exc import IntegrityError
 from ray_app.jobs.database import Database
 from ray_app.jobs.model import WireModel
 from ray_app.jobs.tables import webhook_deliveries as table
-from training.errors import ConflictError, NotFoundError, shown
+from training.errors import ConflictError, NotFoundError, SpecError, shown
 
 EventName = Literal[
     "version.registered", "version.promoted", "version.rolled_back", "version.archived", "version.deleted",
     "monitor.alarm",
 ]  # fmt: skip
 MAX_ERROR_CHARS = 300
+_ID = re.compile(r"whd_[0-9a-f]{28}")
+"""Microseconds, so that ids sort by age, and random digits."""
 
 
 class WebhookEvent(WireModel):
@@ -64,6 +67,7 @@ class DeliveryPage(WireModel):
     """Deliveries, newest first."""
 
     items: list[Delivery]
+    next_cursor: str | None = None
 
 
 class WebhookStore:
@@ -78,16 +82,26 @@ class WebhookStore:
         now = self._clock()
         self._database.write(lambda connection: add_deliveries(connection, event, webhooks, now), repeatable=True)
 
-    def due(self, limit: int = 32) -> list[Delivery]:
-        """Deliveries whose next attempt is due, oldest first."""
+    def due(self, busy: Collection[str] = (), limit: int = 32) -> list[Delivery]:
+        """Deliveries whose next attempt is due, oldest first, without those to receivers that are busy."""
         wanted = select(table).where(table.c.status == DeliveryStatus.PENDING, table.c.next_at <= self._clock())
-        ordered = wanted.order_by(table.c.next_at, table.c.id).limit(limit)
-        return self._read(ordered)
+        free = wanted.where(table.c.webhook.not_in(busy))
+        return self._read(free.order_by(table.c.next_at, table.c.id).limit(limit))
 
-    def page(self, status: DeliveryStatus | None, limit: int = 50) -> list[Delivery]:
-        """Deliveries, newest first."""
+    def page(self, status: DeliveryStatus | None, limit: int = 50, cursor: str | None = None) -> DeliveryPage:
+        """Deliveries, newest first; the cursor is the last id of the page before.
+
+        Raises:
+            SpecError: the cursor is not one of ours.
+        """
         wanted = select(table) if status is None else select(table).where(table.c.status == status)
-        return self._read(wanted.order_by(table.c.created_at.desc(), table.c.id.desc()).limit(limit))
+        if cursor is not None:
+            if _ID.fullmatch(cursor) is None:
+                raise SpecError.at("cursor", cursor, "is not the next_cursor of a list of deliveries")
+            wanted = wanted.where(table.c.id < cursor)
+        found = self._read(wanted.order_by(table.c.id.desc()).limit(limit + 1))
+        items = found[:limit]
+        return DeliveryPage(items=items, next_cursor=items[-1].id if len(found) > limit else None)
 
     def delivered(self, delivery: Delivery) -> None:
         """The receiver has it."""

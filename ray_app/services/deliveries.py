@@ -59,9 +59,9 @@ class WebhookService:
             ]
         )  # fmt: skip
 
-    async def deliveries(self, status: DeliveryStatus | None, limit: int) -> DeliveryPage:
+    async def deliveries(self, status: DeliveryStatus | None, limit: int, cursor: str | None) -> DeliveryPage:
         """Deliveries, newest first."""
-        return DeliveryPage(items=await self._outbox.deliveries(status, limit))
+        return await self._outbox.deliveries(status, limit, cursor)
 
     async def replay(self, delivery_id: str) -> Delivery:
         """Lets a delivery go out again.

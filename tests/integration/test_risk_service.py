@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import subprocess
 import sys
 import threading
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,8 @@ from ray_app.client import MtsClient
 from ray_app.services.webhook_signature import sign
 from training.data import DataAccess
 from training.events import SilentObserver
+from training.monitoring.inflow import Receiver
+from training.monitoring.schema import MonitoredSchema
 from training.pipeline import Workplace, run
 from training.registry import Registry
 from training.spec import TrainSpec, parse_spec
@@ -38,9 +42,18 @@ class Training:
     registry: Registry
     folder: Path
     harm: bool = False
+    away: bool = False
+    reported: list[bytes] = field(default_factory=list)
     bundles: dict[str, tuple[bytes, str]] = field(default_factory=dict)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/v1/monitors/watch/predictions":
+            if self.away:
+                return httpx.Response(404, json={"status": 404, "detail": "no monitor 'watch'"})
+            self.reported.append(request.content)
+            receipt = {"accepted": request.content.count(b"\n") + 1, "repeated": False, "duplicates": 0, "ignored": [],
+                       "newest": "2026-01-01T00:00:00Z"}  # fmt: skip
+            return httpx.Response(202, json=receipt)
         path = request.url.path.removeprefix("/api/v1/models/german")
         if path == "":
             return httpx.Response(200, json=self.registry.model("german").model_dump(mode="json"))
@@ -78,11 +91,11 @@ def training(tmp_path_factory: pytest.TempPathFactory) -> Training:
 @pytest.fixture
 def service(training: Training) -> RiskService:
     """In use with version 1."""
-    training.harm = False
+    training.harm = training.away = False
     if training.registry.resolve("german").version != "1":
         training.registry.promote("german", "1", reason="", by="test")
     client = MtsClient("http://training", transport=httpx.MockTransport(training))
-    made = RiskService(client, "german", secret=SECRET)
+    made = RiskService(client, "german", monitor="watch", secret=SECRET)
     made.follower.close()  # its steps are taken by the test
     if made.follower.champion is None:
         made.follower.step()
@@ -127,6 +140,9 @@ def test_the_protocol_says_what_there_is(service: RiskService) -> None:
     assert {"name": "credit_amount", "datatype": "FP64", "shape": [-1]} in found["inputs"]
     assert call(service, "GET", "/v2/models/other").status_code == 404
     assert call(service, "GET", "/v2/models/other/ready").status_code == 503
+    service.follower.champion = None
+    not_yet = call(service, "GET", "/v2/models/german")
+    assert (not_yet.status_code, not_yet.json()) == (503, {"error": service.follower.problem})
 
 
 @pytest.mark.parametrize(
@@ -138,6 +154,7 @@ def test_the_protocol_says_what_there_is(service: RiskService) -> None:
         (lambda b: b["inputs"][0].update(data=["a", "b"]), "every input needs as many values"),
         (lambda b: b.update(inputs="x"), "inputs: a list"),
         (lambda b: b["inputs"][0].update(data="x"), "data must be a list"),
+        (lambda b: b.update(parameters=[1]), "parameters: an object"),
     ],
 )
 def test_rows_that_do_not_fit_the_schema_are_refused(service: RiskService, change: Any, words: str) -> None:
@@ -147,6 +164,32 @@ def test_rows_that_do_not_fit_the_schema_are_refused(service: RiskService, chang
     assert answer.status_code == 400
     assert words in answer.json()["error"]
     assert call(service, "POST", INFER, content=b"{").status_code == 400
+    not_a_number = json.dumps(body(rows())).replace("[6]", "[NaN]").encode()
+    assert "null is a missing value" in call(service, "POST", INFER, content=not_a_number).json()["error"]
+
+
+def test_predictions_are_reported_as_the_monitor_takes_them(service: RiskService, training: Training) -> None:
+    answers = [call(service, "POST", INFER, json=body(rows(2))).json() for _ in range(2)]
+    asyncio.run(service.report())
+    version = training.registry.load(training.registry.version("german", "1"))
+    receiver = Receiver(MonitoredSchema.of(version), "9", lambda number: number == "1", datetime.now(UTC))
+    kept = receiver.predictions(training.reported.pop(), "application/x-ndjson").table.to_pydict()
+    assert kept["id"] == [f"{answer['parameters']['prediction_id']}-{row}" for answer in answers for row in range(2)]
+    assert kept["score.0"] == [score for answer in answers for score in answer["outputs"][0]["data"]]
+    assert kept["feature.credit_amount"] == [*rows(2)["credit_amount"]] * 2
+    assert set(kept["version"]) == {"1"}
+    assert not any(kept["wrong"])
+
+
+def test_predictions_that_cannot_be_reported_are_counted_and_the_cause_is_shown(
+    service: RiskService, training: Training
+) -> None:
+    training.away = True
+    assert call(service, "POST", INFER, json=body(rows(3))).status_code == 200
+    asyncio.run(service.report())
+    shown = call(service, "GET", "/v2/health/ready").json()
+    assert shown["reports_dropped"] == 3
+    assert "no monitor 'watch'" in shown["report_problem"]
 
 
 def test_a_swap_under_load_fails_no_request(service: RiskService, training: Training) -> None:

@@ -115,7 +115,7 @@ def test_a_receiver_gets_a_signed_event_once(store: JobStore, receiver: Receiver
     assert verify(SECRET, headers["MTS-Signature"], body) > 0
     assert headers["MTS-Event"] == "version.promoted"
     assert headers["Host"] == receiver.url.split("/")[2]
-    assert store.webhooks.page(DeliveryStatus.DELIVERED, 1)[0].event == told
+    assert store.webhooks.page(DeliveryStatus.DELIVERED, 1).items[0].event == told
 
 
 def test_a_receiver_that_is_down_gets_it_when_it_is_back(
@@ -150,7 +150,7 @@ def test_after_the_last_attempt_it_is_dead_and_can_be_replayed(
     send(sender)
     clock.time += timedelta(days=1)
     assert send(sender) == []
-    dead = next(one for one in store.webhooks.page(DeliveryStatus.DEAD) if one.event.id == told.id)
+    dead = next(one for one in store.webhooks.page(DeliveryStatus.DEAD).items if one.event.id == told.id)
     assert (dead.attempts, dead.last_error) == (2, "answered 500")
     receiver.answer = lambda handler: handler.send_response(200)
     store.webhooks.replay(dead.id)
@@ -196,6 +196,13 @@ def test_a_slow_receiver_is_left_and_delays_nobody(
     assert len(receiver.got) == 1
 
 
+def test_many_events_for_a_slow_receiver_leave_room_for_those_to_others(store: JobStore, tmp_path: Path) -> None:
+    for number in range(40):
+        store.webhooks.add(event(number), ["slow"])
+    store.webhooks.add(event(), ["quick"])
+    assert {one.webhook for one in store.webhooks.due({"slow"})} == {"quick"}
+
+
 @pytest.mark.parametrize(
     "url",
     ["http://127.0.0.1:9/", "http://localhost:9/", "http://10.1.2.3/", "http://169.254.169.254/latest/meta-data",
@@ -212,7 +219,7 @@ def test_a_forbidden_address_is_never_called(store: JobStore, tmp_path: Path, ur
     (outcome,) = send(WebhookSender(store.webhooks, hooks, now=lambda: NOW))
     assert outcome.hopeless
     assert "not a public address" in outcome.error
-    assert store.webhooks.page(DeliveryStatus.DEAD, 1)[0].event.id == told.id
+    assert store.webhooks.page(DeliveryStatus.DEAD, 1).items[0].event.id == told.id
 
 
 def test_a_name_that_leads_elsewhere_when_it_is_asked_again_gets_nobody_in(
@@ -281,10 +288,10 @@ def test_a_finished_job_and_its_events_are_stored_together(store: JobStore) -> N
     events = of_training(job.id, result, "http://service")
     assert [one.type for one in events] == ["version.registered", "version.promoted"]
     store.succeed(job.id, attempt, result, announced=[(one, ["risk"]) for one in events])
-    waiting = [one.event.id for one in store.webhooks.page(DeliveryStatus.PENDING)]
+    waiting = [one.event.id for one in store.webhooks.page(DeliveryStatus.PENDING).items]
     assert set(waiting) >= {one.id for one in events}
     store.succeed(job.id, attempt, result, announced=[(one, ["risk"]) for one in events])
-    assert len(store.webhooks.page(DeliveryStatus.PENDING)) == len(waiting)
+    assert len(store.webhooks.page(DeliveryStatus.PENDING).items) == len(waiting)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from training.evaluation.statistic import (
     as_floats,
     calibration_bins,
     ratio,
+    sums_between,
     weighted_sums,
 )
 
@@ -119,4 +120,4 @@ class _ContiguousBins:
         self._merge = GroupSums(bins[self._starts], int(bins.max()) + 1)
 
     def __call__(self, values: FloatArray) -> FloatArray:
-        return self._merge(np.add.reduceat(values, self._starts, axis=1))
+        return self._merge(sums_between(values, self._starts))

@@ -64,23 +64,22 @@ def replicates(statistic: Statistic, weight: FloatArray | None, resampling: Resa
     return np.concatenate(parts) if parts else np.empty((0, len(statistic.metrics)))
 
 
-def draw_counts(rows: int, samples: int, seed: tuple[int, int], buffers: Buffers) -> FloatArray:
-    """How often each row is drawn, [samples, rows] whole numbers; each line sums to `rows`.
+def draw_counts(rows: int, samples: int, seed: tuple[int, int], buffers: Buffers) -> IntArray:
+    """How often each row is drawn, [samples, rows]; each line sums to `rows`.
 
-    Valid until the thread's next call. Floats from the start: what sums them up would else convert them each time.
+    A row is 32 random bits times `rows`, without the lower 32 bits of the product: of ten million rows, one is drawn
+    by 0.2 % more often than another (Lemire 2019, "Fast Random Integer Generation in an Interval", without rejection).
     """
-    generator = np.random.Generator(np.random.SFC64(np.random.SeedSequence(seed)))
-    uniform = buffers.get("uniform", (samples, rows))
-    generator.random(out=uniform)
-    uniform *= rows
-    drawn = buffers.get("drawn", (samples, rows), np.int64)
-    np.copyto(drawn, uniform, casting="unsafe")
+    cells = samples * rows
+    bits = np.random.SFC64(np.random.SeedSequence(seed)).random_raw((cells + 1) // 2).view(np.uint32)[:cells]
+    drawn = buffers.get("drawn", (samples, rows), np.uint64)
+    np.multiply(bits.reshape(samples, rows), np.uint64(rows), out=drawn, dtype=np.uint64)
+    np.right_shift(drawn, np.uint64(32), out=drawn)
     if samples > 1:
-        drawn += np.arange(samples)[:, None] * rows
-    counts: FloatArray = buffers.get("counts", (samples, rows))
-    counts.fill(0.0)
-    np.add.at(counts.reshape(-1), drawn.reshape(-1), 1.0)
-    return counts
+        drawn += np.arange(0, cells, rows, dtype=np.uint64)[:, None]
+    # `np.add.at` is no slower, but lets no other thread run meanwhile.
+    counts: IntArray = np.bincount(drawn.reshape(-1).view(np.int64), minlength=cells)
+    return counts.reshape(samples, rows)
 
 
 def intervals(statistic: Statistic, weight: FloatArray | None, resampling: Resampling) -> dict[str, Interval]:

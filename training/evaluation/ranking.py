@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from training.evaluation.statistic import Buffers, FloatArray, IntArray, RowWeights, ratio
+from training.evaluation.statistic import Buffers, FloatArray, IntArray, RowWeights, cumulative_sums, ratio
 
 
 class Ranking:
@@ -78,7 +78,13 @@ class Ranking:
         rows, columns = weights.shape
         sums: FloatArray = self._buffers.get(name, (rows, columns + 1))
         sums[:, 0] = 0.0
-        np.cumsum(weights, axis=1, out=sums[:, 1:])
+        if weights.dtype == np.int64:
+            # Each sum waits for the one before it, and whole numbers are added in a quarter of the time.
+            whole = self._buffers.get(f"whole {name}", weights.shape, np.int64)
+            cumulative_sums(weights, whole)
+            np.copyto(sums[:, 1:], whole)
+        else:
+            cumulative_sums(weights, sums[:, 1:])
         return sums
 
     def _at(self, sums: FloatArray, positions: IntArray, name: str) -> FloatArray:

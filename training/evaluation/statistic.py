@@ -16,6 +16,9 @@ RowWeights = npt.NDArray[Any]
 ECE_BINS = 15
 """Bins of the expected calibration error, as in Guo et al. 2017; fewer hide miscalibration, more add noise."""
 
+FEWEST_TOGETHER = 500
+"""numpy lets other threads run while it adds up one line, or at least so many lines, but not in between."""
+
 
 class Statistic(Protocol):
     """Several metrics of fixed rows as a function of the rows' weights.
@@ -71,8 +74,24 @@ class GroupSums:
         sums = np.zeros((len(values), self._groups))
         if len(self._order):
             ordered = values if self._in_place else values.take(self._order, axis=1)
-            sums[:, self._present] = np.add.reduceat(ordered, self._starts, axis=1)
+            sums[:, self._present] = sums_between(ordered, self._starts)
         return sums
+
+
+def cumulative_sums(values: npt.NDArray[Any], out: npt.NDArray[Any]) -> None:
+    """Cumulative sums of each line, [b, n], into an array of that shape."""
+    if len(values) >= FEWEST_TOGETHER:
+        np.cumsum(values, axis=1, out=out)
+        return
+    for line, sums in zip(values, out, strict=True):
+        np.cumsum(line, out=sums)
+
+
+def sums_between(values: npt.NDArray[Any], starts: IntArray) -> npt.NDArray[Any]:
+    """Sums of each line from one start to the next, [b, len(starts)]."""
+    if len(values) >= FEWEST_TOGETHER:
+        return np.add.reduceat(values, starts, axis=1)
+    return np.stack([np.add.reduceat(line, starts) for line in values])
 
 
 def calibration_bins(scores: FloatArray) -> IntArray:

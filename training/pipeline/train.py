@@ -58,12 +58,16 @@ def run(
         TrainingError: any of its kinds; then no version was registered.
     """
     deadline = time.monotonic() + spec.time_budget_s if spec.time_budget_s else None
-    with workplace.registry.start_run(spec.name, job_id, spec) as tracker, ExitStack() as open_mirrors:
+    with (
+        workplace.registry.start_run(spec.name, job_id, spec) as tracker,
+        # until the mirrors are closed: they say then what went wrong
+        logging_to(Observers([observer, tracker])),
+        ExitStack() as open_mirrors,
+    ):
         wandb = spec.tracking.wandb
         mirrors = [] if wandb is None else [open_mirrors.enter_context(WandbMirror(wandb, spec, tracker))]
-        everyone = Observers([observer, tracker, *mirrors])
-        with logging_to(everyone):
-            result = _run(Job(job_id, spec, workplace, tracker, Stopwatch(everyone), deadline), commit)
+        watch = Stopwatch(Observers([observer, tracker, *mirrors]))
+        result = _run(Job(job_id, spec, workplace, tracker, watch, deadline), commit)
         for mirror in mirrors:
             mirror.result(result)
         return result

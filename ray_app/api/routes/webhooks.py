@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Query, Response
 
 from ray_app.api.auth import APPROVER
 from ray_app.api.context import Use
-from ray_app.api.parameters import Limit, known_parameters
+from ray_app.api.parameters import Cursor, Limit, known_parameters
 from ray_app.api.responses import API, documented, json_response
 from ray_app.jobs.webhooks import Delivery, DeliveryPage, DeliveryStatus
 from ray_app.services.deliveries import WebhookPage
@@ -27,9 +27,11 @@ async def list_webhooks(services: Use) -> Response:
 
 
 @router.get("/deliveries", response_model=None, responses=documented(DeliveryPage, 422, 429))
-async def list_deliveries(services: Use, *, status: Status = None, limit: Limit = 50) -> Response:
+async def list_deliveries(
+    services: Use, *, status: Status = None, limit: Limit = 50, cursor: Cursor = None
+) -> Response:
     """Deliveries, newest first."""
-    return json_response(await services.webhooks.deliveries(status, limit))
+    return json_response(await services.webhooks.deliveries(status, limit, cursor))
 
 
 @router.post(

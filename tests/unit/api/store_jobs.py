@@ -16,7 +16,7 @@ from ray_app.dispatcher.pool_desk import CHANGES, PoolDesk, PoolMethod
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobQuery, JobStats, LogChunk
 from ray_app.jobs.monitors.model import AlarmPage, Monitor, MonitorPage
 from ray_app.jobs.store import JobStore
-from ray_app.jobs.webhooks import Delivery, DeliveryStatus, WebhookEvent
+from ray_app.jobs.webhooks import Delivery, DeliveryPage, DeliveryStatus, WebhookEvent
 from ray_app.services.webhooks import WebhookList
 from training.errors import ConflictError, TrainingError
 
@@ -53,8 +53,8 @@ class StoreJobs:
     async def publish(self, event: WebhookEvent) -> None:
         await self._call(lambda: self.store.webhooks.add(event, self.webhooks.receivers(event)))
 
-    async def deliveries(self, status: DeliveryStatus | None, limit: int) -> Sequence[Delivery]:
-        return await self._call(lambda: self.store.webhooks.page(status, limit))
+    async def deliveries(self, status: DeliveryStatus | None, limit: int, cursor: str | None) -> DeliveryPage:
+        return await self._call(lambda: self.store.webhooks.page(status, limit, cursor))
 
     async def replay(self, delivery_id: str) -> Delivery:
         return await self._call(lambda: self.store.webhooks.replay(delivery_id))

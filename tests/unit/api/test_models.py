@@ -289,11 +289,16 @@ def test_what_people_do_is_announced_and_dead_letters_are_replayed(
     assert [(one["event"]["type"], one["event"]["version"], one["status"]) for one in found] == [
         ("version.rolled_back", "1", "PENDING"), ("version.promoted", "2", "PENDING"),
     ]  # fmt: skip
+    newest = api.get("/api/v1/webhooks/deliveries?limit=1").json()
+    older = api.get(f"/api/v1/webhooks/deliveries?limit=1&cursor={newest['next_cursor']}").json()
+    assert [*newest["items"], *older["items"]] == found
+    assert older["next_cursor"] is None
+    assert api.get("/api/v1/webhooks/deliveries?cursor=whd_x").status_code == 422
     assert found[1]["event"]["data"] == {"by": "local", "reason": "asked"}
     assert found[1]["event"]["links"]["bundle"].endswith("/api/v1/models/heard/versions/2/bundle")
     path = f"/api/v1/webhooks/deliveries/{found[0]['id']}/replay"
     assert api.post(path).status_code == 409
-    (delivery,) = [one for one in api.store.webhooks.page(None) if one.id == found[0]["id"]]
+    (delivery,) = [one for one in api.store.webhooks.page(None).items if one.id == found[0]["id"]]
     api.store.webhooks.failed(delivery, "down", None)
     dead = api.get("/api/v1/webhooks/deliveries?status=DEAD").json()["items"]
     assert [(one["id"], one["last_error"]) for one in dead] == [(found[0]["id"], "down")]

@@ -217,14 +217,15 @@ def test_an_evaluation_prints_the_report_also_when_it_takes_long(mts: Mts, serve
     }  # fmt: skip
     server.on("POST /evaluate", as_json(make_job("RUNNING", kind="evaluate"), 202), as_json(report))
     server.on("GET /jobs/j1", as_json(make_job(kind="evaluate", result=report)))
-    for _ in range(2):
-        result = mts("evaluate", "german-credit", "a.csv", "--slice", "k", "--version", "3")
+    for version in ("3", "previous"):
+        result = mts("evaluate", "german-credit", "a.csv", "--slice", "k", "--version", version)
         assert result.exit_code == 0, result.output
         assert "german-credit version 3 on 50 rows" in result.stdout
         assert "0.7000  [0.6000, 0.8000]" in result.stdout
         assert "k=b (20 rows): roc_auc 0.5000" in result.stdout
         assert "12 rows were fitted on" in result.stderr
-    assert json.loads(server.requests[0].body)["model"] == {"name": "german-credit", "version": "3"}
+    asked = [json.loads(request.body)["model"] for request in server.requests if request.body]
+    assert asked == [{"name": "german-credit", "version": "3"}, {"name": "german-credit", "alias": "previous"}]
 
 
 def test_a_plan_is_shown_in_words_or_whole_as_json(mts: Mts, server: ScriptedServer, spec: str) -> None:

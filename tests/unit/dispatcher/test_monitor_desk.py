@@ -130,7 +130,7 @@ def test_webhooks_hear_of_an_alarm_once(world: World, webhook: str | None, told:
     job = world.done(world.jobs("check")[0], checked("critical"))
     for _ in range(2):
         world.new_desk().job_over(job)
-    deliveries = world.store.webhooks.page(None)
+    deliveries = world.store.webhooks.page(None).items
     assert sorted(delivery.webhook for delivery in deliveries) == told
     [alarm] = world.desk.alarms("loans", 50, None).items
     event = deliveries[0].event

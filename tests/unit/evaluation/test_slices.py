@@ -56,6 +56,15 @@ def test_a_slice_with_one_class_still_has_the_other_metrics():
     assert found[1].metrics["accuracy"].value == 1.0
 
 
+def test_values_that_no_row_has_are_no_slices():
+    kind = pd.Categorical(["a"] * 40, categories=["a", "b"])
+    frame = pd.DataFrame({"kind": kind, "gone": pd.Series([None] * 40, dtype=object), "empty": np.full(40, np.nan)})
+    found = evaluate_slices(frame, list(frame), "binary", np.array([0, 1] * 20), np.linspace(0, 1, 40))
+    assert [(row.column, row.value, row.rows) for row in found] == [
+        ("kind", "a", 40), ("gone", "missing", 40), ("empty", "missing", 40),
+    ]  # fmt: skip
+
+
 def test_an_unknown_column_names_the_nearest():
     frame, target, scores = rows()
     with pytest.raises(SpecError, match=r"evaluation.slices: regoin: no such column; nearest: region"):

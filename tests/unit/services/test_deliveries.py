@@ -28,8 +28,8 @@ class Outbox:
         self.got.append(event)
         self.taken.set()
 
-    async def deliveries(self, *asked: Any) -> list[Any]:
-        return []
+    async def deliveries(self, *asked: Any) -> Any:
+        raise NotImplementedError
 
     async def replay(self, delivery_id: str) -> Any:
         raise NotImplementedError

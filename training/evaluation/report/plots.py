@@ -158,7 +158,7 @@ def _learning(metric: str, points: list[LearningPoint]) -> Figure:
         plot.line(rows, side, style)
         plot.dots(rows, side, style)
     caption = Markup('<span class="key s1"></span> hold-out rows &ensp;<span class="key s2"></span> training rows. '
-                     "Where the first still rises, more rows would help.")  # fmt: skip
+                     "Where the first still gets better, more rows would help.")  # fmt: skip
     return Figure("Learning curve", plot.draw(), caption)
 
 
