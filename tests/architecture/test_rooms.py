@@ -18,7 +18,15 @@ ROOMS = {
     "ray.train": ("training/distributed/",),
     "ray.tune": ("training/tuning/",),
     "optuna": ("training/tuning/",),
-    "ray": ("ray_app/app.py", "ray_app/dispatcher/", "ray_app/local/", "training/distributed/", "training/tuning/"),
+    # releasing.py is apart from training/distributed, so that the dispatcher need not import what fits models
+    "ray": (
+        "ray_app/app.py",
+        "ray_app/dispatcher/",
+        "ray_app/local/",
+        "training/distributed/",
+        "training/tuning/",
+        "training/releasing.py",
+    ),
     # bundle_file.py is copied into each bundle, where it scores the golden rows
     "mlflow": ("training/registry/", "training/mts_scoring/pyfunc.py", "training/bundle_file.py"),
     # tables belong to the job store; the reader of foreign databases has none, it only runs one SELECT

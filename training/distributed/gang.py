@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from typing import Self
 
@@ -13,8 +12,6 @@ from ray.util.placement_group import PlacementGroup
 from training.errors import UnavailableError
 from training.events import Observer
 from training.releasing import release_named
-
-logger = logging.getLogger("training")
 
 LOOK_EVERY_S = 0.2
 GONE = "does not exist"
