@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from training.data.fold_strategies import Pair
 from training.errors import DataError
 from training.models.pool import Fold, Pool, Positions, divided
 
@@ -22,15 +23,20 @@ def steered(pool: Pool, fold: Fold, seed: int) -> Fold:
     if fold.steering is not None:
         return fold
     for count in range(PARTS, 1, -1):
-        try:
-            pairs = divided(pool, fold.learnt, count, np.random.default_rng(seed))
-        except DataError:  # too few for so many parts
-            continue
-        found = [pair for pair in pairs if len(pair[0]) and len(pair[1])]
-        if found:
-            learnt, steering = found[-1]
+        pair = _latest_pair(pool, fold.learnt, count, seed)
+        if pair is not None:
+            learnt, steering = pair
             return replace(fold, learnt=learnt, steering=steering)
     return fold
+
+
+def _latest_pair(pool: Pool, rows: Positions, count: int, seed: int) -> Pair | None:
+    try:
+        pairs = divided(pool, rows, count, np.random.default_rng(seed))
+    except DataError:  # too few for so many parts
+        return None
+    found = [pair for pair in pairs if len(pair[0]) and len(pair[1])]
+    return found[-1] if found else None
 
 
 def steering_rows(fold: Fold) -> Positions:
