@@ -15,7 +15,7 @@ def evaluate(
     name: ModelName,
     data: Annotated[str, typer.Argument(metavar="DATA", help="CSV, Parquet or JSON lines: a path or URI.")],
     *,
-    version: Annotated[str | None, typer.Option(help="Default: the champion.")] = None,
+    version: Annotated[str | None, typer.Option(help="Version or alias. Default: the champion.")] = None,
     alias: Annotated[str | None, typer.Option(help="Instead of a version.")] = None,
     slices: Annotated[list[str] | None, typer.Option("--slice", help="Also for each value of this column.")] = None,
     threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Instead of the model's own.")] = None,
@@ -32,9 +32,9 @@ def evaluate(
     from ray_app.cli.output import print_json
     from ray_app.jobs.model import Job
 
-    model = {"name": name, "version": version, "alias": alias}
+    asked = alias or version or "champion"
     spec = {
-        "model": {key: value for key, value in model.items() if value is not None},
+        "model": {"name": name, "version" if asked.isdecimal() else "alias": asked},
         "data": {"source": {"type": "file", "uri": data}},
         "slices": slices or [],
         "bootstrap_samples": bootstrap_samples,
