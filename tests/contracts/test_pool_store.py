@@ -95,6 +95,7 @@ def test_better_rows_take_the_place_of_those_that_nobody_holds(store: PoolStore)
     assert store.get(pool_id).state.replacing is False
 
 
+@pytest.mark.slow
 def test_thousands_of_labels_in_one_request(store: PoolStore) -> None:
     pool_id = made(store, "many", rows=3_000)
     items = store.lease(pool_id, "ann", 3_000)

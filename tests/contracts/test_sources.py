@@ -199,6 +199,7 @@ def test_nested_values_are_refused(write, tmp_path, access):
     assert caught.value.hint
 
 
+@pytest.mark.slow
 def test_ten_thousand_columns(write, tmp_path, access):
     rows = [{f"c{i}": i * row for i in range(10_000)} for row in range(3)]
     assert load(write(rows, tmp_path), access).frame.shape == (3, 10_000)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import tempfile
 from collections.abc import Coroutine, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -162,9 +162,15 @@ def running_service(home: Path) -> Iterator[Service]:
 
 def dispatcher_pid() -> int:
     """The process of the dispatcher."""
-    processes = psutil.Process().children(recursive=True)
-    [found] = [process.pid for process in processes if "DispatcherActor" in " ".join(process.cmdline())]
+    [found] = [pid for pid, line in _command_lines() if "DispatcherActor" in line]
     return found
+
+
+def _command_lines() -> Iterator[tuple[int, str]]:
+    for process in psutil.Process().children(recursive=True):
+        # one that has ended since it was listed is not the one that is looked for
+        with suppress(psutil.NoSuchProcess):
+            yield process.pid, " ".join(process.cmdline())
 
 
 def alive(pid: int) -> bool:

@@ -65,7 +65,7 @@ def steps(database: Database, work: Callable[[sa.Connection], object]) -> int:
     """
     with database.engine.connect() as connection:
         work(connection)  # prepares the statements
-        return min(_steps(connection, work) for _ in range(3))
+        return min(_steps(connection, work) for _ in range(8))
 
 
 def _steps(connection: sa.Connection, work: Callable[[sa.Connection], object]) -> int:

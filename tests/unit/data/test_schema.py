@@ -320,6 +320,7 @@ def test_targets_that_cannot_be_encoded(values, task, message):
     assert message in caught.value.message
 
 
+@pytest.mark.slow
 def test_ten_thousand_columns():
     wide = pd.DataFrame(RNG.normal(size=(N, 10_000)), columns=[f"c{i}" for i in range(10_000)])
     assert len(infer(pd.concat([wide, table()], axis=1)).features) == 10_001

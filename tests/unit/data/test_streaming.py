@@ -222,6 +222,7 @@ def test_files_that_do_not_fit_together_are_named(
     assert words == "fine" or words in results[0]
 
 
+@pytest.mark.slow
 def test_a_cut_off_file_and_a_bomb_are_named(tmp_path: Path, streamed: Any) -> None:
     access = folder_of(tmp_path)
     streamed()

@@ -103,6 +103,7 @@ def test_far_outside_of_training_a_regression_stays_within_its_values() -> None:
     assert scores.max() <= data.train.target.max()
 
 
+@pytest.mark.slow
 def test_several_seeds_are_averaged() -> None:
     data = data_of()
     both = fit({"n_seeds": 2}, seed=3)
@@ -115,6 +116,7 @@ def test_several_seeds_are_averaged() -> None:
     assert not np.array_equal(both.predictor.predict(data.train.frame), alone.predictor.predict(data.train.frame))
 
 
+@pytest.mark.slow
 @every_architecture
 def test_a_fit_leaves_the_random_numbers_of_the_process_alone(architecture: TorchArchitecture) -> None:
     torch.manual_seed(5)
@@ -226,6 +228,7 @@ def test_loading_needs_no_pickle_and_leaves_random_numbers_alone(
     np.testing.assert_array_equal(loaded.predict(frame), fitted.predictor.predict(frame))
 
 
+@pytest.mark.slow
 @every_architecture
 @pytest.mark.parametrize("kinds", [{"age": "numeric"}, {"purpose": "categorical"}], ids=["numbers", "categories"])
 def test_one_kind_of_column_is_enough(architecture: TorchArchitecture, kinds: dict[str, str]) -> None:

@@ -37,6 +37,7 @@ def test_a_profile_is_the_same_after_it_was_stored() -> None:
     assert (again.schema, again.importance) == (REFERENCE.schema, REFERENCE.importance)
 
 
+@pytest.mark.slow
 def test_a_stationary_stream_does_not_alarm(feed: Feed) -> None:
     """The rate over hundreds of windows is in benchmarks/monitoring.py."""
     feed.outcomes(feed.predictions(people(8000, 100), every_s=1))
@@ -102,6 +103,7 @@ def test_a_window_above_the_limit_is_sampled_and_the_report_says_so(feed: Feed) 
     assert any("sampled" in note for note in found.notes)
 
 
+@pytest.mark.slow
 def test_direct_loss_estimation_foretells_the_error_of_a_regression(tmp_path: Path) -> None:
     feed = Feed(StreamStore(str(tmp_path), "people"), REGRESSION)
     profile = profile_of(people(8000, 10, task="regression"), REGRESSION)
