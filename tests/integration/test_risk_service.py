@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
 import os
 import subprocess
@@ -17,6 +18,7 @@ from typing import Any
 import httpx
 import pandas as pd
 import pytest
+from fastapi import FastAPI
 
 from examples.risk_service.__main__ import settings
 from examples.risk_service.app import RiskService, create_app
@@ -102,9 +104,14 @@ def service(training: Training) -> RiskService:
     return made
 
 
+@functools.cache
+def app_of(service: RiskService) -> FastAPI:
+    return create_app(service)
+
+
 def call(service: RiskService, method: str, path: str, **options: Any) -> httpx.Response:
     async def send() -> httpx.Response:
-        transport = httpx.ASGITransport(create_app(service))
+        transport = httpx.ASGITransport(app_of(service))
         async with httpx.AsyncClient(transport=transport, base_url="http://risk") as http:
             return await http.request(method, path, **options)
 
@@ -201,6 +208,8 @@ def test_a_swap_under_load_fails_no_request(service: RiskService, training: Trai
             statuses.append(answer.status_code)
             versions.append(answer.json().get("model_version"))
 
+    # FastAPI cannot make several applications at once
+    app_of(service)
     threads = [threading.Thread(target=load) for _ in range(3)]
     for thread in threads:
         thread.start()
