@@ -20,10 +20,11 @@ def keep_giving_back() -> None:
     threading.Thread(target=_run, name="memory", daemon=True).start()
 
 
-def give_back() -> bool:
-    """Gives back the free pages of all heaps; whether there were any. Does nothing where there is no glibc."""
+def give_back() -> None:
+    """Gives back the free pages of all heaps. Does nothing where there is no glibc."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    return trim is not None and bool(trim(0))
+    if trim is not None:
+        trim(0)
 
 
 def _run() -> None:

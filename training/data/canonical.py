@@ -4,7 +4,8 @@ int64      whole numbers without missing values
 float64    other numbers, and whole numbers with missing values (missing is NaN); float32 stays float32
 bool       with nulls where values are missing
 timestamp  in microseconds without a zone; times with a zone are converted to UTC
-string     text, and whole numbers that int64 or float64 would not hold exactly
+string     text, and whole numbers that int64 or float64 would not hold exactly; as codes where they were read so and
+           the caller takes them
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from training.data.coded import is_text
 from training.errors import DataError, shown
 
 MAX_COLUMNS = 20_000
@@ -25,14 +27,19 @@ _ISO_TIME = r"^\d{4}-\d{2}-\d{2}([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2
 _ZONE = r"\d{2}:\d{2}.*(Z|[+-]\d{2}(:?\d{2})?)$"
 
 
-def canonical(table: Any, field: str) -> Any:
+def canonical(table: Any, field: str, *, coded: bool = False) -> Any:
     """The pyarrow.Table with the types above, without metadata; columns without a name become "Unnamed: POSITION".
+
+    Args:
+        table: rows in the types of their source.
+        field: where the spec names them, for messages.
+        coded: texts that are held as codes may stay so.
 
     Raises:
         DataError: too many columns, or a column whose values are no scalars; names the column.
     """
     names = clean_names(table.column_names, field)
-    columns = [_column(column, name, field) for name, column in zip(names, table.columns, strict=True)]
+    columns = [_column(column, name, field, coded=coded) for name, column in zip(names, table.columns, strict=True)]
     return pa.table(columns, names=names)
 
 
@@ -61,8 +68,10 @@ def is_utf8(column: Any) -> bool:
     return True
 
 
-def _column(column: Any, name: str, field: str) -> Any:
+def _column(column: Any, name: str, field: str, *, coded: bool) -> Any:
     if pa.types.is_dictionary(column.type):
+        if coded and _are_plain_texts(column):
+            return column
         column = column.cast(column.type.value_type)
     if column.null_count == len(column):
         return pa.chunked_array([pa.nulls(len(column), pa.float64())])
@@ -70,6 +79,14 @@ def _column(column: Any, name: str, field: str) -> Any:
         if fits(column.type):
             return convert(column, name, field)
     raise not_scalar(name, column.type, field)
+
+
+def _are_plain_texts(column: Any) -> bool:
+    """Whether codes stand for valid texts, of which none is a time and some are there."""
+    texts = pa.chunked_array([chunk.dictionary for chunk in column.chunks], column.type.value_type)
+    if not is_text(texts.type) or column.null_count == len(column) or texts.null_count or not is_utf8(texts):
+        return False
+    return not pc.any(pc.match_substring_regex(texts, _ISO_TIME)).as_py()
 
 
 def not_scalar(name: str, kind: Any, field: str) -> DataError:

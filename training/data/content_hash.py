@@ -12,6 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from training.data.coded import is_text, uncoded
+
 Chunks = Callable[[], Iterator[Any]]
 """Gives the chunks of a column, each time from the first."""
 
@@ -46,7 +48,7 @@ def file_sha256(file: Any) -> str:
 
 
 def _begun(schema: Any, rows: int) -> Any:
-    header = [[field.name, str(field.type).removeprefix("large_")] for field in schema]
+    header = [[field.name, str(uncoded(field.type)).removeprefix("large_")] for field in schema]
     digest = hashlib.sha256()
     digest.update(json.dumps([header, rows]).encode() + b"\n")
     return digest
@@ -65,7 +67,7 @@ def _update(digest: Any, kind: Any, chunks: Chunks) -> None:
             digest.update(
                 np.where(missing, values.dtype.type(np.nan), values) if missing.any() else np.ascontiguousarray(values)
             )
-    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    elif is_text(kind):
         _update_text(digest, chunks)
     else:
         for chunk in chunks():
@@ -80,8 +82,10 @@ def _codes(chunk: Any) -> Any:
 
 def _update_text(digest: Any, chunks: Chunks) -> None:
     for chunk in chunks():
-        digest.update(pc.fill_null(pc.binary_length(chunk).cast(pa.int32()), -1).to_numpy(zero_copy_only=False))
+        digest.update(pc.fill_null(_lengths(chunk), -1).to_numpy(zero_copy_only=False))
     for chunk in chunks():
+        if pa.types.is_dictionary(chunk.type):
+            chunk = chunk.dictionary_decode()  # noqa: PLW2901 - of one chunk at a time
         if chunk.null_count:
             chunk = chunk.drop_null()  # noqa: PLW2901 - the bytes below a null are not defined
         if len(chunk) == 0:
@@ -91,3 +95,9 @@ def _update_text(digest: Any, chunks: Chunks) -> None:
         bounds = np.frombuffer(offsets, dtype=width)[[chunk.offset, chunk.offset + len(chunk)]]
         if data is not None:
             digest.update(memoryview(data)[int(bounds[0]) : int(bounds[1])])
+
+
+def _lengths(chunk: Any) -> Any:
+    if pa.types.is_dictionary(chunk.type):
+        return pc.binary_length(chunk.dictionary).cast(pa.int32()).take(chunk.indices)
+    return pc.binary_length(chunk).cast(pa.int32())

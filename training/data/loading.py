@@ -13,6 +13,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from training.data.access import DataAccess
+from training.data.coded import decoded, with_texts
 from training.data.content_hash import content_sha256, file_sha256
 from training.data.sources import SOURCES
 from training.data.streaming import Gathered, gather
@@ -81,7 +82,7 @@ def batches(
     reader = SOURCES[source.type]
     pieces = reader.pieces(source, access, field, columns)
     if pieces is None:
-        yield from _slices(reader.read(source, access, field, columns))
+        yield from _slices(decoded(reader.read(source, access, field, columns)))
         return
     with tempfile.TemporaryDirectory(prefix="mts-rows-") as folder, closing(pieces):
         found = gather(pieces, Path(folder), reader.place(source, field))
@@ -134,8 +135,10 @@ def _use_of(use: bytes | None) -> FeatureStoreUse | None:
 def _frame(tables: list[Any], *, large: bool) -> pd.DataFrame:
     """Turns the only element of a list into a frame, and frees it column by column as it goes."""
     table = tables.pop()
-    frame: pd.DataFrame = table.to_pandas(split_blocks=large, self_destruct=large, coerce_temporal_nanoseconds=False)
-    if large:
-        del table
-        pa.default_memory_pool().release_unused()
-    return frame
+    if not large:
+        small: pd.DataFrame = decoded(table).to_pandas(coerce_temporal_nanoseconds=False)
+        return small
+    frame = table.to_pandas(split_blocks=True, self_destruct=True, coerce_temporal_nanoseconds=False)
+    del table
+    pa.default_memory_pool().release_unused()
+    return with_texts(frame)

@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from training.data import DataAccess, load
+from training.data import DataAccess, SnapshotStore, load, loading
 from training.data.formats import FORMATS, csv_parsing
+from training.data.snapshots import Use, shape_of
 from training.errors import DataError
-from training.spec import FileSource, InlineSource
+from training.spec import FileSource, InlineSource, SnapshotSource
 
 Fault = Callable[..., DataError]
 PARQUET = {"a": list(range(1000)), "b": [f"text {i}" for i in range(1000)]}
@@ -295,11 +296,26 @@ def test_the_field_of_messages_can_be_said(access: DataAccess):
     assert caught.value.problems[0].field == "evaluation.source.uri"
 
 
-def test_text_stored_as_codes_is_text_like_any_other(folder: Path, access: DataAccess) -> None:
-    texts = pa.table({"k": ["red", None, "größe", "red"] * 300, "u": [f"value {number}" for number in range(1200)]})
+@pytest.mark.parametrize("large", [False, True])
+def test_text_stored_as_codes_is_text_like_any_other(
+    folder: Path, access: DataAccess, monkeypatch: pytest.MonkeyPatch, *, large: bool
+) -> None:
+    monkeypatch.setattr(loading, "_LARGE_BYTES", 0 if large else 2**40)
+    number, day = pa.array(range(1200)), pa.array(["2024-01-01", "2024-01-02", None] * 400)
+    texts = pa.table({"k": ["red", None, "größe", "red"] * 300, "u": number.cast(pa.string()), "t": day})
     pq.write_table(texts, folder / "coded.parquet", row_group_size=500)
     pq.write_table(texts, folder / "plain.parquet", use_dictionary=False)
-    coded, plain = (load(FileSource(uri=f"{name}.parquet"), access) for name in ("coded", "plain"))
+    store = SnapshotStore(str(folder / "store"))
+
+    def keep(rows: pa.Table, sha256: str, uri: str) -> str:
+        return store.keep(rows, sha256, Use("job", "model", {}, uri, *shape_of(rows)))
+
+    coded, plain = (load(FileSource(uri=f"{name}.parquet"), access, keep=keep) for name in ("coded", "plain"))
     assert coded.sha256 == plain.sha256
     pd.testing.assert_frame_equal(coded.frame, plain.frame)
     assert coded.frame["k"].tolist()[:3] == ["red", None, "größe"]
+    assert coded.frame["t"].dtype.kind == "M"
+    assert store.is_whole(coded.sha256)
+    again = load(SnapshotSource(sha256=coded.sha256), DataAccess((), Path(), store=str(folder / "store")))
+    assert again.sha256 == coded.sha256
+    pd.testing.assert_frame_equal(again.frame, coded.frame)

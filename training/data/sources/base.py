@@ -21,7 +21,7 @@ class DataSource(ABC, Generic[S]):
 
     @abstractmethod
     def read(self, source: S, access: DataAccess, field: str, columns: Sequence[str] | None = None) -> Any:
-        """All rows as a pyarrow.Table in the canonical types.
+        """All rows as a pyarrow.Table in the canonical types; texts may be held as codes, see `coded`.
 
         Args:
             source: the part of the spec.

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from training.data.access import DataAccess
+from training.data.coded import decoded
 from training.data.connections import named, read_connections
 from training.data.sources.base import DataSource
 from training.data.streaming import USE_KEY, Piece, gather
@@ -69,7 +70,7 @@ class FeastRows(DataSource[FeastSource]):
         reader = self._sources[source.entities.type]
         pieces = reader.pieces(source.entities, access, field)
         if pieces is None:
-            yield reader.read(source.entities, access, field)
+            yield decoded(reader.read(source.entities, access, field))
             return
         with tempfile.TemporaryDirectory(prefix="mts-entities-") as folder, closing(pieces):
             found = gather(pieces, Path(folder), reader.place(source.entities, field))

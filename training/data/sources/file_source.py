@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from training.data.access import DataAccess
 from training.data.canonical import canonical
+from training.data.coded import decoded
 from training.data.files import DataFile
 from training.data.formats import FORMATS
 from training.data.formats.base import Wanted
@@ -45,7 +46,7 @@ class FileRows(DataSource[FileSource]):
         files = [file for file in files if admits(source.filter, file, field)]
         wanted = Wanted(columns, source.filter)
         tables = [one_file(name, file, field, wanted) for file in files]
-        table = tables[0] if len(tables) == 1 else _joined(files, tables, field)
+        table = tables[0] if len(tables) == 1 else _joined(files, [decoded(one) for one in tables], field)
         if table.num_rows == 0:
             raise _nothing_left(source, field)
         if not any(file.partition for file in files):
@@ -133,8 +134,8 @@ def _format_of(file: DataFile) -> str | None:
 
 
 def one_file(name: str, file: DataFile, field: str, wanted: Wanted) -> Any:
-    """The rows of one file of a format that are wanted, in the canonical types."""
-    table = canonical(FORMATS[name].read(file, field, wanted), field)
+    """The rows of one file of a format that are wanted, in the canonical types; texts may be held as codes."""
+    table = canonical(FORMATS[name].read(file, field, wanted), field, coded=True)
     if name != "parquet" and wanted.conditions:
         condition = expression(wanted.conditions, table.schema, file, field)
         table = table if condition is None else table.filter(condition)

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from training.data.access import DataAccess
 from training.data.canonical import canonical
+from training.data.coded import decoded
 from training.data.row_ids import mark_text, positions, row_ids, row_marks
 from training.data.sources.base import DataSource
 from training.errors import DataError, SpecError, nearest
@@ -64,7 +65,7 @@ class PoolRows(DataSource[PoolSource]):
         return f"{len(source.labels)} labels on {self._sources[source.rows.type].uri(source.rows)}"
 
     def _of(self, source: Source, access: DataAccess, field: str) -> Any:
-        return self._sources[source.type].read(source, access, field)
+        return decoded(self._sources[source.type].read(source, access, field))
 
 
 def _without(table: Any, name: str) -> Any:

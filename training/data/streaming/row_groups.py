@@ -8,6 +8,8 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
+from training.data.coded import is_text
+
 ROWS_PER_GROUP = 131_072
 BYTES_PER_GROUP = 256 * 2**20
 """Of rows with long texts there are fewer in a group, for a group is in memory as a whole."""
@@ -17,9 +19,16 @@ def write_rows(tables: Iterable[Any], schema: Any, stream: Any) -> None:
     """Writes tables of one schema into a file, in groups of ROWS_PER_GROUP rows or about BYTES_PER_GROUP, whatever
     sizes they have."""
     # dictionaries of numbers cost four times as much as the rest, and statistics serve no reader of whole snapshots
-    texts = [one.name for one in schema if pa.types.is_string(one.type) or pa.types.is_large_string(one.type)]
+    texts = [one.name for one in schema if is_text(one.type)]
     with parquet.ParquetWriter(
-        stream, schema, compression="zstd", compression_level=1, write_statistics=False, use_dictionary=texts
+        stream,
+        schema,
+        compression="zstd",
+        compression_level=1,
+        write_statistics=False,
+        use_dictionary=texts,
+        # whether texts were held as codes is not for a reader to know; all other types need no telling
+        store_schema=not any(pa.types.is_dictionary(kind) for kind in schema.types),
     ) as writer:
         for group in _regrouped(tables):
             writer.write_table(group, row_group_size=ROWS_PER_GROUP)
