@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -82,7 +83,7 @@ def _codes(chunk: Any) -> Any:
 
 def _update_text(digest: Any, chunks: Chunks) -> None:
     for chunk in chunks():
-        digest.update(pc.fill_null(_lengths(chunk), -1).to_numpy(zero_copy_only=False))
+        digest.update(np.ascontiguousarray(_lengths(chunk)))
     for chunk in chunks():
         if pa.types.is_dictionary(chunk.type):
             chunk = chunk.dictionary_decode()  # noqa: PLW2901 - of one chunk at a time
@@ -97,7 +98,12 @@ def _update_text(digest: Any, chunks: Chunks) -> None:
             digest.update(memoryview(data)[int(bounds[0]) : int(bounds[1])])
 
 
-def _lengths(chunk: Any) -> Any:
-    if pa.types.is_dictionary(chunk.type):
-        return pc.binary_length(chunk.dictionary).cast(pa.int32()).take(chunk.indices)
-    return pc.binary_length(chunk).cast(pa.int32())
+def _lengths(texts: Any) -> npt.NDArray[np.int32]:
+    """Bytes of each text, -1 where it is missing."""
+    if pa.types.is_dictionary(texts.type):
+        of_codes = np.append(_lengths(texts.dictionary), np.int32(-1))
+        return of_codes[pc.fill_null(texts.indices, len(texts.dictionary)).to_numpy(zero_copy_only=False)]
+    lengths: npt.NDArray[np.int32] = pc.fill_null(pc.binary_length(texts).cast(pa.int32()), -1).to_numpy(
+        zero_copy_only=False
+    )
+    return lengths
