@@ -19,8 +19,9 @@ from ray import serve
 from ray.serve import Application
 from starlette.responses import JSONResponse
 
-from examples.risk_service.champion import Champion, Follower
+from examples.risk_service.champion import Asked, Champion, Follower
 from examples.risk_service.protocol import KINDS, OUTPUTS, columns_of, response_of, wants_reasons
+from examples.risk_service.together import Together
 from ray_app.client import MtsClient, MtsError
 from ray_app.client.webhooks import SIGNATURE_HEADER, SignatureError, verify
 
@@ -40,6 +41,7 @@ class RiskService:
     ) -> None:  # fmt: skip
         self.model, self.secret, self.monitor, self._client = model, secret, monitor, client
         self.follower = Follower(client, model)
+        self._together = Together()
         self._to_report: deque[dict[str, Any]] = deque()
         self.dropped = 0
         self.report_problem: str | None = None
@@ -54,11 +56,11 @@ class RiskService:
             raise LookupError(self.follower.problem)
         return self.follower.champion
 
-    def infer(self, request: dict[str, Any]) -> dict[str, Any]:
+    async def infer(self, request: dict[str, Any]) -> dict[str, Any]:
         """Answers an inference request; a swap in the meantime does not touch it."""
         champion = self.used()
         columns = columns_of(request, champion.inputs)
-        answers = champion.answer(columns, reasons=wants_reasons(request))
+        answers = await self._together.answers(champion, Asked(columns, wants_reasons(request)))
         prediction_id = uuid.uuid4().hex
         if self.monitor is not None:
             self._keep(prediction_id, columns, answers)
@@ -162,7 +164,7 @@ async def infer(request: Request, name: str) -> Response:
     if name != service.model:
         return JSONResponse({"error": f"no model {name}; there is {service.model}"}, 404)
     try:
-        return JSONResponse(service.infer(json.loads(await request.body())))
+        return JSONResponse(await service.infer(json.loads(await request.body())))
     except LookupError as error:
         return JSONResponse({"error": str(error)}, 503)
     except ValueError as error:  # not JSON, not the protocol, or values that the model cannot take

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 import threading
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,24 @@ from training.bundle_file import BundleError, golden_difference, unpack
 logger = logging.getLogger("risk_service")
 
 MAX_REASONS = 3
+
+
+@dataclass(frozen=True)
+class Asked:
+    """The rows of a request, by column, all of one length."""
+
+    columns: dict[str, list[Any]]
+    reasons: bool = True
+
+    @property
+    def rows(self) -> int:
+        """Asked for."""
+        return len(next(iter(self.columns.values())))
+
+    @property
+    def scored_rows(self) -> int:
+        """With those that the reasons need."""
+        return self.rows * (1 + self.reasons * len(self.columns))
 
 
 @dataclass(frozen=True)
@@ -43,43 +62,47 @@ class Champion:
         inputs: list[dict[str, str]] = self.manifest["inputs"]
         return inputs
 
-    def answer(self, columns: dict[str, list[Any]], *, reasons: bool = True) -> list[dict[str, Any]]:
-        """Probability, decision and top reasons of each row; all is scored by one call.
+    def answers(self, asked: Sequence[Asked]) -> list[list[dict[str, Any]]]:
+        """Probability, decision and top reasons of each row of each request; all is scored by one call.
 
         A reason is a column and how much the score falls when the column takes its typical value instead.
         """
-        names = list(columns) if reasons else []
-        count = len(next(iter(columns.values())))
-        together = pd.DataFrame(_with_typical(columns, self.typical, count) if reasons else columns)
+        together: dict[str, list[Any]] = {one["name"]: [] for one in self.inputs}
+        for one in asked:
+            for position, (name, values) in enumerate(one.columns.items()):
+                together[name] += _with_typical(values, position, self.typical[name], one)
         output = self.manifest["positive_class"] or self.manifest["outputs"][0]
-        scores = self.model.predict(together)[output].to_numpy().reshape(len(names) + 1, count)
-        threshold = self.manifest["threshold"]
-        answers = []
-        for position in range(count):
-            score = float(scores[0, position])
-            gaps = sorted(
-                ((name, score - float(scores[index + 1, position])) for index, name in enumerate(names)),
-                key=lambda pair: -abs(pair[1]),
-            )
-            decision = None if threshold is None else self.manifest["classes"][int(score >= threshold)]
-            answers.append({
-                "score": score, "decision": decision, "version": self.version,
-                "reasons": [{"column": name, "effect": round(gap, 6)} for name, gap in gaps[:MAX_REASONS] if gap],
-            })  # fmt: skip
-        return answers
+        scores = self.model.predict(pd.DataFrame(together))[output].to_numpy()
+        found, start = [], 0
+        for one in asked:
+            own = scores[start : start + one.scored_rows].reshape(-1, one.rows)
+            found.append([self._answer(own[:, row].tolist(), one) for row in range(one.rows)])
+            start += one.scored_rows
+        return found
+
+    def _answer(self, scores: list[float], asked: Asked) -> dict[str, Any]:
+        """Of one row: its score, and after it, where reasons are asked for, one with each column's typical value."""
+        score, threshold = scores[0], self.manifest["threshold"]
+        # without reasons there are no more scores than the first
+        gaps = ((name, score - other) for name, other in zip(asked.columns, scores[1:], strict=False))
+        largest = sorted(gaps, key=lambda pair: -abs(pair[1]))[:MAX_REASONS]
+        return {
+            "score": score,
+            "decision": None if threshold is None else self.manifest["classes"][int(score >= threshold)],
+            "version": self.version,
+            "reasons": [{"column": name, "effect": round(gap, 6)} for name, gap in largest if gap],
+        }
 
 
-def _with_typical(columns: dict[str, list[Any]], typical: dict[str, Any], count: int) -> dict[str, list[Any]]:
-    """The rows, and after them as many again for each column, with its typical value in all of them.
+def _with_typical(values: list[Any], position: int, typical: Any, asked: Asked) -> list[Any]:
+    """A column's values, and where reasons are asked for as many again for each column, typical in its own turn.
 
     Lists until the end: to concatenate as many frames as there are columns took five times as long as to score them.
     """
-    found = {}
-    for index, (name, given) in enumerate(columns.items()):
-        values = given * (len(columns) + 1)
-        values[(index + 1) * count : (index + 2) * count] = [typical[name]] * count
-        found[name] = values
-    return found
+    if not asked.reasons:
+        return values
+    before = values * (position + 1)
+    return before + [typical] * len(values) + values * (len(asked.columns) - position - 1)
 
 
 class Follower:
@@ -161,9 +184,8 @@ def _checked(client: MtsClient, name: str, version: str, root: Path) -> Champion
     profile = json.loads((root / "bundle" / "profile.json").read_text(encoding="utf-8"))
     champion = Champion(manifest, loaded.unwrap_python_model().model, _typical(profile))
     golden = json.loads((root / "bundle" / "golden.json").read_text(encoding="utf-8"))
-    champion.answer(
-        {name: [value] for name, value in golden["rows"][0].items()}
-    )  # what is slow the first time is done before anybody waits
+    # what is slow the first time is done before anybody waits
+    champion.answers([Asked({one["name"]: [golden["rows"][0][one["name"]]] for one in champion.inputs})])
     return champion
 
 

@@ -91,6 +91,18 @@ def test_the_report_is_that_of_the_whole(
     assert pieces.warnings[0].startswith("1 rows without a value")
 
 
+def test_one_class_only_leaves_undefined_what_needs_two(workplace: Workplace, request: pytest.FixtureRequest) -> None:
+    frame = pd.read_parquet(Path(workplace.access.base) / "german.parquet").query("creditability == 'good'")
+    frame.to_parquet(Path(workplace.access.base) / "good.parquet")
+    whole = report(workplace, "german", "good.parquet", slices=["housing"])
+    request.getfixturevalue("in_pieces")
+    pieces = report(workplace, "german", "good.parquet", slices=["housing"])
+    assert pieces.model_dump(exclude={"timings"}) == whole.model_dump(exclude={"timings"})
+    assert pieces.metrics["roc_auc"].value is None
+    assert pieces.metrics["log_loss"].value is not None
+    assert pieces.warnings[0].startswith("no row of class bad")
+
+
 def test_a_label_far_down_that_was_never_seen_is_named(workplace: Workplace, in_pieces: None) -> None:
     frame = pd.read_parquet(Path(workplace.access.base) / "german.parquet")
     frame.loc[900, "creditability"] = "baad"

@@ -140,6 +140,27 @@ def test_rows_are_answered_with_score_decision_version_and_reasons(service: Risk
         assert abs(reasons[0]["effect"]) >= abs(reasons[-1]["effect"])
 
 
+def test_requests_that_come_at_once_are_answered_each_for_itself(service: RiskService) -> None:
+    asked = [body(rows(7)[number:], parameters={"reasons": number % 2 == 0}) for number in range(7)]
+    odd = body(rows(1))
+    odd["inputs"][0]["data"] = [{"no": "value"}]
+    asked.insert(3, odd)
+
+    async def send() -> list[httpx.Response]:
+        transport = httpx.ASGITransport(app_of(service))
+        async with httpx.AsyncClient(transport=transport, base_url="http://risk") as http:
+            return await asyncio.gather(*(http.post(INFER, json=one) for one in asked))
+
+    together, alone = asyncio.run(send()), [call(service, "POST", INFER, json=one) for one in asked]
+    assert [one.status_code for one in together] == [200] * 3 + [400] + [200] * 4
+    own = "prediction_id"
+    for one, other in zip(together, alone, strict=True):
+        mine, same = one.json(), other.json()
+        assert mine.get("parameters", {}).pop(own, None) != same.get("parameters", {}).pop(own, "")
+        assert mine == same
+    assert [len(one.json()["outputs"][0]["data"]) for one in together if one.is_success] == [7, 6, 5, 4, 3, 2, 1]
+
+
 def test_the_protocol_says_what_there_is(service: RiskService) -> None:
     assert call(service, "GET", "/v2/health/live").json() == {"live": True}
     assert call(service, "GET", "/v2/models/german/ready").json()["version"] == "1"

@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -98,12 +97,9 @@ def _update_text(digest: Any, chunks: Chunks) -> None:
             digest.update(memoryview(data)[int(bounds[0]) : int(bounds[1])])
 
 
-def _lengths(texts: Any) -> npt.NDArray[np.int32]:
-    """Bytes of each text, -1 where it is missing."""
+def _lengths(texts: Any) -> Any:
+    """Bytes of each text as [n] int32, -1 where it is missing."""
     if pa.types.is_dictionary(texts.type):
         of_codes = np.append(_lengths(texts.dictionary), np.int32(-1))
         return of_codes[pc.fill_null(texts.indices, len(texts.dictionary)).to_numpy(zero_copy_only=False)]
-    lengths: npt.NDArray[np.int32] = pc.fill_null(pc.binary_length(texts).cast(pa.int32()), -1).to_numpy(
-        zero_copy_only=False
-    )
-    return lengths
+    return pc.fill_null(pc.binary_length(texts).cast(pa.int32()), -1).to_numpy(zero_copy_only=False)
