@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import mlflow.pyfunc
+import numpy as np
 import pandas as pd
 
 from ray_app.client import MtsClient
@@ -72,7 +73,12 @@ class Champion:
             for position, (name, values) in enumerate(one.columns.items()):
                 together[name] += _with_typical(values, position, self.typical[name], one)
         output = self.manifest["positive_class"] or self.manifest["outputs"][0]
-        scores = self.model.predict(pd.DataFrame(together))[output].to_numpy()
+        numbers = {one["name"] for one in self.inputs if one["kind"] == "numeric"}
+        # what pandas need not look through for times and numbers takes it a third of the time
+        arrays = {
+            name: np.array(values, np.float64 if name in numbers else object) for name, values in together.items()
+        }
+        scores = self.model.predict(pd.DataFrame(arrays, copy=False))[output].to_numpy()
         found, start = [], 0
         for one in asked:
             own = scores[start : start + one.scored_rows].reshape(-1, one.rows)

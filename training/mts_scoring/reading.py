@@ -25,10 +25,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from .columns import FEW_ROWS, InputError, is_missing, shown, wrong_type
+from .columns import InputError, is_missing, shown, wrong_type
 
 _NUMBERS_AS_OBJECTS = frozenset({"integer", "floating", "mixed-integer-float", "decimal", "boolean", "empty"})
 _TRUTH = {"true": 1.0, "false": 0.0}
+_PLAIN = {str, int, float, bool, type(None)}
+TABLE_ROWS = 512
+"""Up to so many rows a plain dictionary is faster than the fixed cost of pandas' hash table."""
 
 
 def read_numbers(values: pd.Series[Any], name: str) -> npt.NDArray[Any]:
@@ -103,16 +106,28 @@ def _distinct(values: pd.Series[Any], name: str) -> tuple[npt.NDArray[np.intp], 
     """Positions, [n], in a list of distinct values; -1 for missing."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         return values.cat.codes.to_numpy().astype(np.intp), values.cat.categories
-    # to a hash table True is 1; a column that mixes types is therefore read value by value, as few rows are
-    if len(values) <= FEW_ROWS or pd.api.types.infer_dtype(values, skipna=True) in {"mixed", "mixed-integer"}:
+    # to pandas' hash table True is 1: a column that mixes types is therefore read as few rows are
+    if len(values) <= TABLE_ROWS or pd.api.types.infer_dtype(values, skipna=True) in {"mixed", "mixed-integer"}:
         listed = values.tolist()
-        codes = np.fromiter((-1 if is_missing(value) else i for i, value in enumerate(listed)), np.intp, len(listed))
-        return codes, [0 if is_missing(value) else value for value in listed]
+        return _distinct_plain(listed) if {value.__class__ for value in listed} <= _PLAIN else _each(listed)
     try:
         return pd.factorize(values)
     except TypeError:
         value = next(value for value in values if not _is_hashable(value))
         raise InputError(f"column {name!r}: {shown(value)} is no single value") from None
+
+
+def _distinct_plain(values: list[Any]) -> tuple[npt.NDArray[np.intp], list[Any]]:
+    seen: dict[tuple[type, Any], int] = {}
+    codes = [seen.setdefault((value.__class__, value), len(seen)) for value in values]
+    places = np.array([-1 if is_missing(value) else place for (_, value), place in seen.items()], np.intp)
+    return places[codes], [0 if is_missing(value) else value for _, value in seen]
+
+
+def _each(values: list[Any]) -> tuple[npt.NDArray[np.intp], list[Any]]:
+    """Values of which two may be equal and yet have different labels, as Decimal("1") and Decimal("1.0")."""
+    codes = np.fromiter((-1 if is_missing(value) else i for i, value in enumerate(values)), np.intp, len(values))
+    return codes, [0 if is_missing(value) else value for value in values]
 
 
 def _truth(value: Any, name: str) -> float:

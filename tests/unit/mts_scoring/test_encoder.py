@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from training.mts_scoring.columns import FEW_ROWS, Feature, InputError
 from training.mts_scoring.encoder import LINEAR_MAX_ONE_HOT, TREE_CATEGORIES, TableEncoder
+from training.mts_scoring.reading import TABLE_ROWS
 
 NAN = float("nan")
 
@@ -28,7 +29,7 @@ def encoded(encoder: TableEncoder, values: Any) -> npt.NDArray[np.float32]:
     """The matrix, the same for a few rows and for many: they take different ways through the code."""
     frame = pd.DataFrame({"x": values})
     few = encoder.transform(frame)
-    times = FEW_ROWS // max(1, len(frame)) + 1
+    times = TABLE_ROWS // max(1, len(frame)) + 1
     many = encoder.transform(pd.concat([frame] * times, ignore_index=True))
     np.testing.assert_array_equal(many, np.tile(few, (times, 1)))
     return few
@@ -79,7 +80,7 @@ def test_a_column_of_nothing_is_all_missing() -> None:
         ("datetime", 20240101, r"column 'x' should hold a time.*not 20240101 \(int\)"),
     ],
 )
-@pytest.mark.parametrize("rows", [1, FEW_ROWS + 1])
+@pytest.mark.parametrize("rows", [1, FEW_ROWS + 1, TABLE_ROWS + 1])
 def test_wrong_values_are_named(kind: str, value: Any, message: str, rows: int) -> None:
     encoder = encoder_of({"datetime": ["2024-01-01"], "categorical": ["a"]}.get(kind, [1]), kind)
     good = {"datetime": "2024-01-02", "categorical": "a"}.get(kind, 1)
