@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -114,11 +114,13 @@ def _with_typical(values: list[Any], position: int, typical: Any, asked: Asked) 
 class Follower:
     """Keeps the champion of one model; looks for a new one at every interval, and at once when told.
 
-    Thread-safe: `champion` is replaced whole.
+    Thread-safe: `champion` is replaced whole. `loaded` is called before the first version is taken into use.
     """
 
-    def __init__(self, client: MtsClient, name: str, interval_s: float = 10.0) -> None:
-        self._client, self._name, self._interval_s = client, name, interval_s
+    def __init__(
+        self, client: MtsClient, name: str, interval_s: float = 10.0, loaded: Callable[[], None] | None = None
+    ) -> None:
+        self._client, self._name, self._interval_s, self._loaded = client, name, interval_s, loaded
         self._wake, self._closing = threading.Event(), False
         self.champion: Champion | None = None
         self.problem: str | None = "no version has been fetched yet"
@@ -148,6 +150,8 @@ class Follower:
         except BundleError:
             self._refused = wanted
             raise
+        if self.champion is None and self._loaded is not None:
+            self._loaded()
         self.champion, self.problem, self._refused = fetched, None, None
         logger.info("version %s is in use", wanted)
         return True
