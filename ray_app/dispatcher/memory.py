@@ -7,9 +7,10 @@ it kept 255 MB for later beside 43 MB that were in use, and the process had grow
 
 from __future__ import annotations
 
-import ctypes
 import threading
 import time
+
+from training.heap import trim
 
 PAUSE_S = 10.0
 """Between two times; one takes some milliseconds for each 100 MB."""
@@ -20,14 +21,7 @@ def keep_giving_back() -> None:
     threading.Thread(target=_run, name="memory", daemon=True).start()
 
 
-def give_back() -> None:
-    """Gives back the free pages of all heaps. Does nothing where there is no glibc."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
-
-
 def _run() -> None:
     while True:
         time.sleep(PAUSE_S)
-        give_back()
+        trim()

@@ -1,10 +1,13 @@
-"""How much memory a process may still take."""
+"""How much memory a process may still take, and what it need not keep."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
+
+from training.heap import trim
 
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -21,3 +24,9 @@ def free_bytes(limit_mb: int | None = None) -> int:
     if most.isdecimal():
         found.append(int(most) - int(used))
     return max(0, min(found))
+
+
+def give_back() -> None:
+    """Gives back what is free again and nobody else could use: a frame lay in Arrow's buffers."""
+    pa.default_memory_pool().release_unused()
+    trim()

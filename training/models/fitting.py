@@ -72,7 +72,9 @@ class FitReporter:
         self._first = first_step
         self._started = time.monotonic()
         self._next = 0.0
-        self._pending: tuple[int, dict[str, float]] | None = None
+        self._done = first_step
+        self._measured: tuple[int, dict[str, float]] | None = None
+        """The newest metrics that were not told yet, and the step that they are of."""
 
     def step(self, done: int, metrics: Mapping[str, float]) -> bool:
         """Notes that `done` steps are done. True when the deadline has passed and the fit should stop.
@@ -83,7 +85,9 @@ class FitReporter:
         if self._on_step is not None and metrics:
             self._on_step(done, metrics)
         now = time.monotonic()
-        self._pending = (done, dict(metrics))
+        self._done = done
+        if metrics:
+            self._measured = (done, dict(metrics))
         if now >= self._next:
             self._next = now + 1.0 / REPORTS_PER_S
             self._report(now)
@@ -91,17 +95,15 @@ class FitReporter:
 
     def finish(self) -> None:
         """Reports the last step, if that is still to do, and that the fit is complete."""
-        if self._pending:
+        if self._done > self._first:
             self._report(time.monotonic())
         self._observer.progress(1.0, 0.0)
 
     def _report(self, now: float) -> None:
-        if self._pending is None:
-            return
-        done, metrics = self._pending
-        self._pending = None
-        if metrics:
-            self._observer.metrics(metrics, done)
-        steps = max(1, done - self._first)
-        eta_s = (now - self._started) / steps * (self._total - done)
-        self._observer.progress(min(1.0, done / self._total), eta_s)
+        if self._measured is not None:
+            step, metrics = self._measured
+            self._measured = None
+            self._observer.metrics(metrics, step)
+        steps = max(1, self._done - self._first)
+        eta_s = (now - self._started) / steps * (self._total - self._done)
+        self._observer.progress(min(1.0, self._done / self._total), eta_s)

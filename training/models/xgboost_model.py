@@ -24,7 +24,7 @@ from training.models.xgboost_params import (
     BoostingPlan,
     plan_boosting,
 )
-from training.models.xgboost_training import BoostingState, Checkpoints, LocalBoosting, quantile_matrix
+from training.models.xgboost_training import VALIDATION, BoostingState, Checkpoints, LocalBoosting, quantile_matrix
 from training.mts_scoring.encoder import TableEncoder
 from training.mts_scoring.xgboost_predictor import XGBoostPredictor, as_scores
 from training.spec import ModelSpec, XGBoostSpec
@@ -155,27 +155,25 @@ def _boost(setup: BoostingSetup, data: FitData, context: FitContext) -> FittedMo
     start = state.rounds
     reporter = FitReporter(context, setup.rounds, first_step=start)
     boosting = LocalBoosting(setup.plan, setup.patience, reporter, checkpoints, state)
-    held_out = None
     if start < setup.rounds:
-        train, held_out = _matrices(setup, data.train, validation, context)
+        train, boosting.held_out = _matrices(setup, data.train, validation, context)
+        evals = [] if boosting.held_out is None else [(boosting.held_out, VALIDATION)]
+        if not setup.patience and context.on_step is None:
+            boosting.measures_until, evals = setup.rounds, []
         booster = xgb.train(
             setup.run_params(cpus=context.cpus, gpus=context.gpus, first_round=start),
             train,
             setup.rounds - start,
-            evals=[(held_out, "validation")] if held_out is not None else [],
+            evals=evals,
             xgb_model=booster,
             callbacks=[boosting],
             verbose_eval=False,
         )
     reporter.finish()
-    scores = None
-    if booster is not None and held_out is not None and kept_rounds(setup, boosting.state) == boosting.state.rounds:
-        # XGBoost keeps what all trees say of the rows that it measured: to walk through them again can take seconds
-        scores = booster.predict(held_out)
     fitted = fitted_model(setup, booster, boosting.state)
-    if scores is None:
+    if boosting.held_out_scores is None or kept_rounds(setup, boosting.state) < boosting.state.rounds:
         return fitted
-    return replace(fitted, validation_scores=as_scores(scores, setup.num_classes))
+    return replace(fitted, validation_scores=as_scores(boosting.held_out_scores, setup.num_classes))
 
 
 def _matrices(setup: BoostingSetup, train: Rows, validation: Rows | None, context: FitContext) -> tuple[Any, Any]:

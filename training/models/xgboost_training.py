@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
 import xgboost as xgb
 
 from training.data.table import Rows
@@ -18,6 +20,10 @@ from training.errors import JobCancelledError
 from training.models.fitting import plain_message
 from training.models.xgboost_params import BoostingPlan
 from training.mts_scoring.encoder import TableEncoder
+
+VALIDATION = "validation"
+MEASURE_EVERY = 10
+"""Rounds after which the held-out rows are measured again where no round depends on it."""
 
 logger = logging.getLogger("training")
 
@@ -195,6 +201,18 @@ class LocalBoosting(Boosting):
     ) -> None:
         super().__init__(plan, patience, reporter, checkpoints, state)
         self._own = checkpoints
+        self.held_out: xgb.DMatrix | None = None
+        self.held_out_scores: npt.NDArray[np.float32] | None = None
+        """What all trees together say of `held_out`, when the fit is over."""
+        self.measures_until = 0
+        """Where XGBoost does not measure after each round, the last round: see `_measured`."""
+
+    def after_training(self, model: xgb.Booster) -> xgb.Booster:
+        """XGBoost knows what all trees say of the rows that it measured; behind this it forgets it, and to walk through
+        all trees again takes seconds."""
+        if self.held_out is not None:
+            self.held_out_scores = model.predict(self.held_out)
+        return model
 
     def after_iteration(self, model: xgb.Booster, epoch: int, evals_log: Mapping[str, Any]) -> bool:
         """True ends the fit.
@@ -203,7 +221,19 @@ class LocalBoosting(Boosting):
             JobCancelledError: somebody asked the job to stop; the trees so far are saved.
         """
         try:
-            return super().after_iteration(model, epoch, evals_log)
+            return super().after_iteration(model, epoch, self._measured(model, epoch) or evals_log)
         except JobCancelledError:
             self._own.save(model, self.state)
             raise
+
+    def _measured(self, model: xgb.Booster, epoch: int) -> dict[str, dict[str, list[float]]]:
+        """The metric of the held-out rows, where it is due: all rounds are kept, and people look now and then.
+
+        To measure 160,000 rows after each of 1,500 rounds took an eighth of the fit.
+        """
+        done = self.state.rounds + 1
+        if self.held_out is None or not self.measures_until or (done % MEASURE_EVERY and done < self.measures_until):
+            return {}
+        told: str = model.eval_set([(self.held_out, VALIDATION)], epoch)
+        score = told.partition(f"{VALIDATION}-{self._plan.metric}:")[2].split("\t")[0]
+        return {VALIDATION: {self._plan.metric: [float(score)]}}

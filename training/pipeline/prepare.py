@@ -176,4 +176,6 @@ def partition(checked: Checked, spec: TrainSpec) -> Parts:
     train, validation, test = (
         make_rows(frame, schema, spec.data, side) for side in (split.train, split.validation, split.test)
     )
-    return Parts(train, validation, test, frame.iloc[np.asarray(split.test)].reset_index(drop=True))
+    test_frame = frame.iloc[np.asarray(split.test)]
+    test_frame.index = pd.RangeIndex(len(test_frame))  # reset_index would copy the rows once more
+    return Parts(train, validation, test, test_frame)

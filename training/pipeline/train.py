@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from training import evaluation
+from training.data.memory import give_back
 from training.evaluation.report import Study
 from training.events import Observer, Observers, logging_to
 from training.models.calibration import CalibrationChoice
@@ -97,9 +98,11 @@ def measure(job: Job) -> Measured:
         describe(job, checked)
         stop_on(checked.findings, spec)
         refuse_sample(dataset)
+        give_back()  # at its peak the rows are there twice
         parts = partition(checked, spec)
         checked = checked.for_one_fit(spec)
         del dataset
+        give_back()
     with watch.phase("fit"):
         fit = fit_model(job, checked, parts)
         fitted, choice = fit.model, fit.calibration

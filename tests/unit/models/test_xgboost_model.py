@@ -208,6 +208,23 @@ def test_the_last_round_is_always_reported() -> None:
     assert list(values) == ["validation/log_loss"]
 
 
+@pytest.mark.usefixtures("checkpoint_each_round")
+def test_where_no_round_depends_on_it_every_tenth_is_measured() -> None:
+    observer, each = Recorder(), Recorder()
+    params = {"n_estimators": 25, "learning_rate": 0.02, **NO_SAMPLING}
+    fitted = fit(params | {"early_stopping_rounds": 0}, observer=observer)
+    same = fit(params | {"early_stopping_rounds": 100}, observer=each)
+    assert [step for step, _ in observer.seen] == [10, 20, 25]
+    told = {step: values["validation/log_loss"] for step, values in each.seen}
+    assert len(told) == 25
+    assert [values["validation/log_loss"] for _, values in observer.seen] == pytest.approx(
+        [told[10], told[20], told[25]]
+    )
+    frame = rows_of("binary", 50, 3).frame
+    assert same.facts["best_iteration"] == 24
+    np.testing.assert_array_equal(fitted.predictor.predict(frame), same.predictor.predict(frame))
+
+
 @pytest.fixture
 def checkpoint_each_round(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boosting, "CHECKPOINT_EVERY_S", 0.0)

@@ -8,7 +8,7 @@ import sys
 import psutil
 import pytest
 
-from ray_app.dispatcher.memory import give_back
+from training.heap import trim
 
 BLOCKS, BLOCK_BYTES = 600, 60_000
 
@@ -25,7 +25,7 @@ def test_free_pages_between_pieces_in_use_go_back() -> None:
     used_bytes = psutil.Process().memory_info().rss
     for block in large:
         libc.free(block)  # what lies at the end of the heap goes back at once
-    give_back()
+    trim()
     given_back = used_bytes - psutil.Process().memory_info().rss
     for block in small:
         libc.free(block)
