@@ -18,6 +18,7 @@ from ray_app.api.app import create_app
 from ray_app.services.assembly import assemble
 from ray_app.services.structured_logs import set_up_logs
 from ray_app.settings import Settings
+from training.heap import settle
 
 DEPLOYMENT = "api"
 GRACEFUL_SHUTDOWN_S = 10.0  # a stream that is still open then is cut; its client resumes by Last-Event-ID
@@ -66,7 +67,9 @@ class Replica:
         jobs = dispatcher.connect(self._settings)
         replica_id = serve.get_replica_context().replica_id.unique_id
         services = assemble(jobs, self._settings, pools=jobs.pools, monitors=jobs.monitors)
-        return create_app(services, self._settings, replica=replica_id, answer_request_id=False)
+        application = create_app(services, self._settings, replica=replica_id, answer_request_id=False)
+        settle()
+        return application
 
 
 def build(args: AppArgs) -> Application:

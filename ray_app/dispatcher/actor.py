@@ -15,6 +15,7 @@ from ray_app.dispatcher.warmer import Warmer
 from ray_app.jobs.model import JobStats
 from ray_app.services.structured_logs import set_up_logs
 from ray_app.settings import Settings
+from training.heap import settle
 
 
 class DispatcherActor(Dispatcher):
@@ -41,6 +42,7 @@ class DispatcherActor(Dispatcher):
         super().__init__(settings, make_cluster, JobMetrics())
         self._warmer.start()
         keep_giving_back()
+        settle()
 
     async def stats(self) -> JobStats:
         """Counts for metrics, and how many worker processes are warm."""
