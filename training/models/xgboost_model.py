@@ -24,7 +24,14 @@ from training.models.xgboost_params import (
     BoostingPlan,
     plan_boosting,
 )
-from training.models.xgboost_training import VALIDATION, BoostingState, Checkpoints, LocalBoosting, quantile_matrix
+from training.models.xgboost_training import (
+    VALIDATION,
+    BoostingState,
+    Checkpoints,
+    LocalBoosting,
+    Measuring,
+    quantile_matrix,
+)
 from training.mts_scoring.encoder import TableEncoder
 from training.mts_scoring.xgboost_predictor import XGBoostPredictor, as_scores
 from training.spec import ModelSpec, XGBoostSpec
@@ -157,23 +164,23 @@ def _boost(setup: BoostingSetup, data: FitData, context: FitContext) -> FittedMo
     boosting = LocalBoosting(setup.plan, setup.patience, reporter, checkpoints, state)
     if start < setup.rounds:
         train, boosting.held_out = _matrices(setup, data.train, validation, context)
-        evals = [] if boosting.held_out is None else [(boosting.held_out, VALIDATION)]
-        if not setup.patience and context.on_step is None:
-            boosting.measures_until, evals = setup.rounds, []
+        if validation and context.on_step is None:
+            boosting.measuring = Measuring.of(setup.patience, len(validation), setup.rounds)
         booster = xgb.train(
             setup.run_params(cpus=context.cpus, gpus=context.gpus, first_round=start),
             train,
             setup.rounds - start,
-            evals=evals,
+            evals=[] if boosting.held_out is None or boosting.measuring else [(boosting.held_out, VALIDATION)],
             xgb_model=booster,
             callbacks=[boosting],
             verbose_eval=False,
         )
     reporter.finish()
     fitted = fitted_model(setup, booster, boosting.state)
-    if boosting.held_out_scores is None or kept_rounds(setup, boosting.state) < boosting.state.rounds:
+    of_rounds, scores = boosting.held_out_scores or (0, None)
+    if scores is None or of_rounds != kept_rounds(setup, boosting.state):
         return fitted
-    return replace(fitted, validation_scores=as_scores(boosting.held_out_scores, setup.num_classes))
+    return replace(fitted, validation_scores=as_scores(scores, setup.num_classes))
 
 
 def _matrices(setup: BoostingSetup, train: Rows, validation: Rows | None, context: FitContext) -> tuple[Any, Any]:

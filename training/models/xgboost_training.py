@@ -22,8 +22,10 @@ from training.models.xgboost_params import BoostingPlan
 from training.mts_scoring.encoder import TableEncoder
 
 VALIDATION = "validation"
-MEASURE_EVERY = 10
-"""Rounds after which the held-out rows are measured again where no round depends on it."""
+EVERY_IF_ALL_ARE_KEPT, EVERY_OF_MANY_ROWS = 10, 5
+"""Rounds after which the held-out rows are measured again."""
+MANY_ROWS = 50_000
+"""Held out: fewer are measured after each round, which costs little then."""
 
 logger = logging.getLogger("training")
 
@@ -193,6 +195,31 @@ class Boosting(xgb.callback.TrainingCallback):  # type: ignore[misc]  # xgboost 
         return score > best if self._plan.maximize else score < best
 
 
+@dataclass(frozen=True)
+class Measuring:
+    """Measures after every so many rounds, and after the last."""
+
+    every: int
+    last: int
+
+    @classmethod
+    def of(cls, patience: int, validation_rows: int, rounds: int) -> Measuring | None:
+        """None for each round. To measure 160,000 rows after each of 1,500 rounds took a sixth of the fit.
+
+        Where every round is kept, nothing depends on it but the curve that people look at. Where the best round is
+        looked for among many rows, it is found to the next few rounds; which is best by less than that is chance.
+        """
+        if not patience:
+            return cls(EVERY_IF_ALL_ARE_KEPT, rounds)
+        if validation_rows >= MANY_ROWS and patience >= 2 * EVERY_OF_MANY_ROWS:
+            return cls(EVERY_OF_MANY_ROWS, rounds)
+        return None
+
+    def is_due(self, done: int) -> bool:
+        """After so many rounds."""
+        return done % self.every == 0 or done == self.last
+
+
 class LocalBoosting(Boosting):
     """That of a fit in one process: where it is asked to stop, the next attempt can go on from there."""
 
@@ -201,17 +228,17 @@ class LocalBoosting(Boosting):
     ) -> None:
         super().__init__(plan, patience, reporter, checkpoints, state)
         self._own = checkpoints
+        self.measuring: Measuring | None = None
+        """How the held-out rows are measured where XGBoost does not do so after each round."""
         self.held_out: xgb.DMatrix | None = None
-        self.held_out_scores: npt.NDArray[np.float32] | None = None
-        """What all trees together say of `held_out`, when the fit is over."""
-        self.measures_until = 0
-        """Where XGBoost does not measure after each round, the last round: see `_measured`."""
+        self.held_out_scores: tuple[int, npt.NDArray[np.float32]] | None = None
+        """What the first so many rounds say of `held_out`."""
 
     def after_training(self, model: xgb.Booster) -> xgb.Booster:
         """XGBoost knows what all trees say of the rows that it measured; behind this it forgets it, and to walk through
         all trees again takes seconds."""
-        if self.held_out is not None:
-            self.held_out_scores = model.predict(self.held_out)
+        if self.held_out is not None and self.held_out_scores is None:
+            self.held_out_scores = self.state.rounds, model.predict(self.held_out)
         return model
 
     def after_iteration(self, model: xgb.Booster, epoch: int, evals_log: Mapping[str, Any]) -> bool:
@@ -227,13 +254,12 @@ class LocalBoosting(Boosting):
             raise
 
     def _measured(self, model: xgb.Booster, epoch: int) -> dict[str, dict[str, list[float]]]:
-        """The metric of the held-out rows, where it is due: all rounds are kept, and people look now and then.
-
-        To measure 160,000 rows after each of 1,500 rounds took an eighth of the fit.
-        """
-        done = self.state.rounds + 1
-        if self.held_out is None or not self.measures_until or (done % MEASURE_EVERY and done < self.measures_until):
+        """The metric of the held-out rows, where it is due."""
+        done, held_out = self.state.rounds + 1, self.held_out
+        if held_out is None or self.measuring is None or not self.measuring.is_due(done):
             return {}
-        told: str = model.eval_set([(self.held_out, VALIDATION)], epoch)
-        score = told.partition(f"{VALIDATION}-{self._plan.metric}:")[2].split("\t")[0]
-        return {VALIDATION: {self._plan.metric: [float(score)]}}
+        told: str = model.eval_set([(held_out, VALIDATION)], epoch)
+        score = float(told.partition(f"{VALIDATION}-{self._plan.metric}:")[2].split("\t")[0])
+        if self._patience and self._is_better(score):
+            self.held_out_scores = done, model.predict(held_out)
+        return {VALIDATION: {self._plan.metric: [score]}}

@@ -225,6 +225,26 @@ def test_where_no_round_depends_on_it_every_tenth_is_measured() -> None:
     np.testing.assert_array_equal(fitted.predictor.predict(frame), same.predictor.predict(frame))
 
 
+@pytest.mark.usefixtures("checkpoint_each_round")
+def test_of_many_rows_the_best_round_is_found_to_the_next_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, exact, coarse = data_of("binary"), Recorder(), Recorder()
+    assert data.validation is not None
+    params = {"early_stopping_rounds": 20, "learning_rate": 0.3, **NO_SAMPLING}
+    each = fit(params, data, observer=exact)
+    monkeypatch.setattr(boosting, "MANY_ROWS", len(data.validation))
+    fitted = fit(params, data, observer=coarse)
+    every = boosting.EVERY_OF_MANY_ROWS
+    assert [step for step, _ in coarse.seen] == [every * (turn + 1) for turn in range(len(coarse.seen))]
+    told = {step: values["validation/log_loss"] for step, values in exact.seen}
+    known = {step: values["validation/log_loss"] for step, values in coarse.seen if step in told}
+    assert known == pytest.approx({step: told[step] for step in known})
+    kept = int(fitted.facts["best_iteration"]) + 1
+    assert kept == min(known, key=known.__getitem__)
+    assert abs(kept - int(each.facts["best_iteration"]) - 1) < every
+    assert fitted.validation_scores is not None
+    np.testing.assert_array_equal(fitted.validation_scores, fitted.predictor.predict(data.validation.frame))
+
+
 @pytest.fixture
 def checkpoint_each_round(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(boosting, "CHECKPOINT_EVERY_S", 0.0)
