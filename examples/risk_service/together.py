@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from examples.risk_service.champion import Asked, Champion
 
@@ -33,10 +34,10 @@ class _Waiting(NamedTuple):
 
 
 class Together:
-    """Belongs to one event loop at a time."""
+    """Requests of one event loop are scored together, those of another apart."""
 
     def __init__(self) -> None:
-        self._waiting: list[_Waiting] = []
+        self._waiting: WeakKeyDictionary[asyncio.AbstractEventLoop, list[_Waiting]] = WeakKeyDictionary()
 
     async def answers(self, champion: Champion, asked: Asked) -> Answers:
         """Those of `champion`, which stays the same whatever takes over meanwhile.
@@ -45,23 +46,23 @@ class Together:
             ValueError: the model cannot take these values.
         """
         loop = asyncio.get_running_loop()
-        if not self._waiting:
-            loop.call_soon(self._turn, loop, TURNS)
+        waiting = self._waiting.setdefault(loop, [])
+        if not waiting:
+            loop.call_soon(_turn, loop, waiting, TURNS)
         answer: asyncio.Future[Answers] = loop.create_future()
-        self._waiting.append(_Waiting(champion, asked, answer))
+        waiting.append(_Waiting(champion, asked, answer))
         return await answer
 
-    def _turn(self, loop: asyncio.AbstractEventLoop, left: int) -> None:
-        if left:
-            loop.call_soon(self._turn, loop, left - 1)
-        else:
-            self._score()
 
-    def _score(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for _, of_one in groupby(waiting, key=lambda one: id(one.champion)):
-            for some in _chunks(list(of_one)):
-                _answer(some)
+def _turn(loop: asyncio.AbstractEventLoop, waiting: list[_Waiting], left: int) -> None:
+    if left:
+        loop.call_soon(_turn, loop, waiting, left - 1)
+        return
+    taken = waiting.copy()
+    waiting.clear()
+    for _, of_one in groupby(taken, key=lambda one: id(one.champion)):
+        for some in _chunks(list(of_one)):
+            _answer(some)
 
 
 def _chunks(waiting: Sequence[_Waiting]) -> Iterator[list[_Waiting]]:
