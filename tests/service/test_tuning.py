@@ -11,7 +11,7 @@ from whole_service import WholeService
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
 
-MODEL = {"family": "xgboost", "params": {"n_estimators": 3000, "early_stopping_rounds": 0}}
+MODEL = {"family": "xgboost", "params": {"n_estimators": 1500, "early_stopping_rounds": 0}}
 TRIALS = 10
 TUNE = {"num_trials": TRIALS, "scheduler": "none"}
 

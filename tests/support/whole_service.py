@@ -28,7 +28,7 @@ GERMAN = {
 }
 SLOW_MODEL = {
     "family": "xgboost",
-    "params": {"n_estimators": 12_000, "learning_rate": 1e-4, "early_stopping_rounds": 0},
+    "params": {"n_estimators": 6_000, "learning_rate": 1e-4, "early_stopping_rounds": 0},
 }
 
 
