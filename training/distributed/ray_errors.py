@@ -19,6 +19,7 @@ from ray.exceptions import (
 from training.distributed.gang import LOOK_EVERY_S, node_is_alive
 
 MAX_CHARS = 300
+NO_MEMORY = "its node ran out of memory"
 NODE_NOTICE_S = 45.0
 """In which Ray notices that a node is lost: five health checks that fail, 3 s apart, and their timeouts."""
 
@@ -35,7 +36,7 @@ def cause_of_death(error: BaseException) -> str:
     """Ray's account without its general advice, which tells the reader of files that he cannot see; "" for nothing."""
     text = str(error)
     if isinstance(error, OutOfMemoryError) or "running low on memory" in text or "out-of-memory" in text.lower():
-        return "its node ran out of memory"
+        return NO_MEMORY
     code = re.search(r"exit code (\d+)", text)
     if code:
         return f"exit code {code[1]}"

@@ -40,7 +40,22 @@ NOT_NEEDED = (PlacementGroupCleanerCallback, DatasetsCallback)
 
 
 class HeldRoom(DefaultPlacementGroupHandle):
-    """The job's placement group: it outlives a start of the workers, for the next start."""
+    """The job's placement group: it outlives a start of the workers, for the next start.
+
+    `patient`: no other number of workers will do, so that it is waited for until it is there. Ray Train gives up after a
+    minute, in which no cloud brings a node, and takes that for a failure of the fit.
+    """
+
+    def __init__(self, gang: Gang, *, patient: bool) -> None:
+        super().__init__(gang.group)  # type: ignore[no-untyped-call]  # ray has no annotation here
+        self._gang, self._patient = gang, patient
+
+    def wait(self, timeout_seconds: float = 30) -> bool:
+        """Whether there is room."""
+        if not self._patient:
+            return bool(super().wait(timeout_seconds))
+        self._gang.until_ready()
+        return True
 
     def shutdown(self) -> None:
         """Leaves it to the job."""
@@ -78,7 +93,9 @@ class JobWorkerGroup(WorkerGroup):
         workers = worker_group_context.num_workers
         if workers != self.gang.workers:
             self.gang.resize(workers)
-        return HeldRoom(self.gang.group)
+        else:
+            self.gang.leave_draining()
+        return HeldRoom(self.gang, patient=isinstance(scaling_config.num_workers, int))
 
     def _init_train_context_on_workers(
         self, workers: list[Worker], sync_actor: Any, train_context_args: dict[str, list[Any]]

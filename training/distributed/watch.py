@@ -46,6 +46,8 @@ class Watch:
     workers: int
     on_hang: Callable[[Loss], None] | None = None
     """Called for a worker that hangs, in the place of raising WorkersLostError."""
+    pending: Callable[[], str] = lambda: ""
+    """What the next start of the workers waits for, for people; "" for nothing."""
     started: dict[int, Started] = field(default_factory=dict)
     failed: list[Failed] = field(default_factory=list)
     call: Future[Any] | None = None
@@ -113,13 +115,19 @@ class Watch:
                     self.failed.append(message)
                 case _:
                     self.hear(message)
+        if self.pending():
+            # nobody is there who could be silent
+            self.started.clear()
+            self.mailbox.forget()
+            return
         for rank, silent_s in post.silent_s.items():
             if silent_s > self.hang_timeout_s:
                 self._hangs(self.loss(rank, "hung"))
 
     def _tell(self) -> None:
         up = len(self.started)
-        self.observer.waiting("" if up >= self.workers else f"{up} of {self.workers} workers have started")
+        starting = "" if up >= self.workers else f"{up} of {self.workers} workers have started"
+        self.observer.waiting(self.pending() or starting)
 
     def _hangs(self, loss: Loss) -> None:
         if self.on_hang is None:
