@@ -25,7 +25,7 @@ from training.events import SilentObserver
 
 ROWS, COLUMNS, ROUNDS = 3_000_000, 20, 30
 ALLOWED_MB = 40
-"""Of memory for each of two workers: a sixth of the encoded rows, so that they do not fit and their bins stay on disk."""
+"""Of memory for each of two workers: a sixth of the encoded rows, so that their bins stay on disk."""
 NETWORK_ROWS, NETWORK_COLUMNS, BATCH = 200_000, 32, 1024
 EPOCHS = 4
 

@@ -28,9 +28,7 @@ BOOSTING = pytest.mark.parametrize("engine", ["xgboost_ray", "ray_train"])
 
 
 @pytest.fixture
-def cluster(
-    head: Cluster, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
-) -> Iterator[Cluster]:
+def cluster(head: Cluster, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> Iterator[Cluster]:
     """Two nodes with one CPU each, or what the test says; for each test anew."""
     # Ray Train looks for notices this often
     monkeypatch.setenv("RAY_TRAIN_PREEMPTION_POLL_INTERVAL_S", "0.5")
@@ -49,7 +47,9 @@ def give_notice(cluster: Cluster, node: Node, within_s: float) -> None:
 def node_of(cluster: Cluster, pid: int) -> Node:
     """Where a worker process runs."""
     raylet = psutil.Process(pid).ppid()
-    [found] = [node for node in cluster.worker_nodes if node.all_processes[PROCESS_TYPE_RAYLET][0].process.pid == raylet]
+    [found] = [
+        node for node in cluster.worker_nodes if node.all_processes[PROCESS_TYPE_RAYLET][0].process.pid == raylet
+    ]
     return found
 
 

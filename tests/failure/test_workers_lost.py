@@ -120,7 +120,13 @@ def test_a_lost_node_is_not_counted_against_the_job(
     heard = Watcher(at_step=100, act=lose)
     with caplog.at_level(logging.INFO, logger="training"):
         fitted = spread_fit(
-            "xgboost_ray", LONG_BOOSTING, fit_data("binary"), tmp_path, heard, max_restarts=0, checkpoint_every_s=OFTEN_S
+            "xgboost_ray",
+            LONG_BOOSTING,
+            fit_data("binary"),
+            tmp_path,
+            heard,
+            max_restarts=0,
+            checkpoint_every_s=OFTEN_S,
         )
     assert fitted.facts["rounds"] == ROUNDS
     assert "was lost with its node" in caplog.text

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayError
+from ray.exceptions import RayError
 from ray.train import Result
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
@@ -28,6 +28,7 @@ from ray.train.v2._internal.execution.worker_group.worker import RayTrainWorker
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from training.distributed.gang import Gang
+from training.distributed.ray_errors import DEATHS
 from training.distributed.train_policy import Budgets
 
 logger = logging.getLogger("training")
@@ -42,12 +43,12 @@ NOT_NEEDED = (PlacementGroupCleanerCallback, DatasetsCallback)
 class HeldRoom(DefaultPlacementGroupHandle):
     """The job's placement group: it outlives a start of the workers, for the next start.
 
-    `patient`: no other number of workers will do, so that it is waited for until it is there. Ray Train gives up after a
-    minute, in which no cloud brings a node, and takes that for a failure of the fit.
+    `patient`: no other number of workers will do, so that it is waited for until it is there. Ray Train gives up after
+    a minute, in which no cloud brings a node, and takes that for a failure of the fit.
     """
 
     def __init__(self, gang: Gang, *, patient: bool) -> None:
-        super().__init__(gang.group)  # type: ignore[no-untyped-call]  # ray has no annotation here
+        super().__init__(gang.group)
         self._gang, self._patient = gang, patient
 
     def wait(self, timeout_seconds: float = 30) -> bool:
@@ -186,7 +187,7 @@ def _death_of(actor: Any) -> BaseException | None:
     """Why Ray calls it dead; None where it answers, or is merely slow."""
     try:
         ray.get(actor.get_metadata.remote(), timeout=ANSWER_S)
-    except RayActorError as error:
+    except DEATHS as error:
         return error
     except RayError as error:
         logger.debug("no answer: %s", error)

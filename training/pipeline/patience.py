@@ -54,4 +54,3 @@ def _wait(job: Job, pause_s: float, give_up: float) -> None:
     while time.monotonic() < earliest or (job.workplace.registry.is_away() and time.monotonic() < give_up):
         job.watch.observer.waiting("waiting for the registry, to register the model")
         time.sleep(LOOK_EVERY_S)
-

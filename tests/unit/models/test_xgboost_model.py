@@ -373,4 +373,6 @@ def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, caplog: pytest
     found = boosting.Checkpoints(tmp_path, "fit").load()
     assert found is not None
     assert found[0].num_boosted_rounds() == found[1].rounds == rounds[0]
-    assert list(tmp_path.iterdir()) == [tmp_path / boosting.CHECKPOINT_FILE], "half a file would take what room there is"
+    assert list(tmp_path.iterdir()) == [tmp_path / boosting.CHECKPOINT_FILE], (
+        "half a file would take what room there is"
+    )
