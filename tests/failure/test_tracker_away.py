@@ -16,7 +16,7 @@ from training.pipeline import Workplace, patience, run
 from training.registry import Registry
 from training.spec import TrainSpec, parse_spec
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 ROOT = Path(__file__).parents[2]
 SPEC = {
