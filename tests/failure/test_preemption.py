@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -17,6 +17,7 @@ from ray.cluster_utils import Cluster
 from ray.core.generated import autoscaler_pb2
 from spread_fits import LONG_BOOSTING, LONG_NETWORK, Watcher, all_is_free, fit_data, has_checkpoint, spread_fit
 
+from training.errors import JobCancelledError
 from training.spec import ModelSpec
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -25,6 +26,7 @@ OFTEN_S = 1.0
 """Between checkpoints."""
 TRAIN = pytest.mark.parametrize("spec", [LONG_BOOSTING, LONG_NETWORK], ids=["boosting", "network"])
 BOOSTING = pytest.mark.parametrize("engine", ["xgboost_ray", "ray_train"])
+ENDLESS = {"xgboost": "n_estimators", "torch": "max_epochs"}
 
 
 @pytest.fixture
@@ -109,6 +111,32 @@ def test_a_fit_of_ray_train_leaves_the_node_in_time(
     assert "was lost with its node: the cloud takes the node back" in caplog.text
     assert "(restart 1 of 10)" in caplog.text
     assert min(heard.steps[heard.acted_at :]) > 1, "it started from nothing"
+    assert all_is_free(within_s=20)
+
+
+class StopsAfterRestart(Watcher):
+    """Has heard enough when a start of the workers has told of its first step after another."""
+
+    def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
+        before = max(self.steps, default=0)
+        super().metrics(values, step)
+        if self.acted_at and self.steps[-1] <= before:
+            raise JobCancelledError("enough")
+
+
+@TRAIN
+def test_a_notice_is_reason_for_a_checkpoint_that_is_not_due_yet(
+    spec: ModelSpec, cluster: Cluster, tmp_path: Path
+) -> None:
+    def announce() -> None:
+        give_notice(cluster, cluster.worker_nodes.copy().pop(), within_s=15)
+        add_node(cluster, 1)
+
+    heard = StopsAfterRestart(act=announce)
+    endless = spec.model_copy(update={"params": {**spec.params, ENDLESS[spec.family]: 100_000}})
+    with pytest.raises(JobCancelledError, match="enough"):
+        spread_fit("ray_train", endless, fit_data("binary"), tmp_path, heard, checkpoint_every_s=3600.0)
+    assert heard.steps[-1] > 1, "it started from nothing"
     assert all_is_free(within_s=20)
 
 
