@@ -232,7 +232,7 @@ def _alone() -> float:
             done.append(time.perf_counter())
             return False
 
-    xgb.train(params, train, ROUNDS, [(valid, "validation")], verbose_eval=False, callbacks=[Rounds()])
+    xgb.train(params, train, ROUNDS, evals=[(valid, "validation")], verbose_eval=False, callbacks=[Rounds()])
     return done[-1] - done[0]
 
 
