@@ -11,9 +11,10 @@ from ray.core.generated import gcs_pb2
 
 from ray_app.dispatcher.capacity import Capacity, Room
 
-# these two carry no annotations
+# these carry no annotations
 _nodes: Callable[[], list[dict[str, Any]]] = ray.nodes
 _free_by_node: Callable[[], Mapping[str, dict[str, float]]] = ray_state.available_resources_per_node
+_going: Callable[[], Mapping[str, int]] = ray_state.state.get_draining_nodes
 
 
 def read_capacity(node_types: tuple[Room, ...] | None) -> Capacity:
@@ -30,9 +31,9 @@ def read_capacity(node_types: tuple[Room, ...] | None) -> Capacity:
 
 
 def idle_cpus() -> dict[str, int]:
-    """Free whole CPUs of each living node, by its id."""
-    free = _free_by_node()
-    return {node_id: int(free.get(node_id, {}).get("CPU", 0)) for node_id in _alive()}
+    """Free whole CPUs of each living node, by its id. Ray starts nothing on one that is to go."""
+    free, going = _free_by_node(), _going()
+    return {node_id: int(free.get(node_id, {}).get("CPU", 0)) for node_id in _alive() if node_id not in going}
 
 
 def worker_exit_detail(worker_id: str) -> str:

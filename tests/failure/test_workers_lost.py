@@ -13,25 +13,29 @@ import pytest
 from dispatcher_cluster import add_node, worker_nodes
 from ray.cluster_utils import Cluster
 from ray.util import remove_placement_group
-from spread_fits import Watcher, all_is_free, fit_data, has_checkpoint, kill_a_worker, spread_fit, stop_a_worker
+from spread_fits import (
+    LONG_BOOSTING,
+    LONG_NETWORK,
+    ROUNDS,
+    Watcher,
+    all_is_free,
+    fit_data,
+    has_checkpoint,
+    kill_a_worker,
+    spread_fit,
+    stop_a_worker,
+)
 
 from training.distributed import xgboost_ray_fit
 from training.distributed.gang import Gang
 from training.errors import FitError, UnavailableError, WorkerLostError
 from training.events import SilentObserver
-from training.spec import ModelSpec, TorchSpec, XGBoostSpec
+from training.spec import ModelSpec
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
-ROUNDS = 2000
-BOOSTING = XGBoostSpec(
-    params={"n_estimators": ROUNDS, "learning_rate": 0.002, "max_depth": 3, "early_stopping_rounds": 0}
-)
-NETWORK = TorchSpec(
-    architecture="mlp", params={"hidden_sizes": [16], "max_epochs": 80, "n_seeds": 1, "patience": 0, "batch_size": 16}
-)
 EVERY = pytest.mark.parametrize(
-    ("engine", "spec"), [("xgboost_ray", BOOSTING), ("ray_train", BOOSTING), ("ray_train", NETWORK)]
+    ("engine", "spec"), [("xgboost_ray", LONG_BOOSTING), ("ray_train", LONG_BOOSTING), ("ray_train", LONG_NETWORK)]
 )
 OFTEN_S = 1.0
 """Between checkpoints."""
@@ -58,7 +62,7 @@ def test_a_killed_worker_costs_no_more_than_the_work_since_the_last_checkpoint(
     assert all_is_free(within_s=20)
 
 
-@pytest.mark.parametrize(("engine", "spec"), [("xgboost_ray", BOOSTING), ("ray_train", BOOSTING)])
+@pytest.mark.parametrize(("engine", "spec"), [("xgboost_ray", LONG_BOOSTING), ("ray_train", LONG_BOOSTING)])
 def test_when_the_budget_is_spent_the_error_names_the_worker(
     engine: str, spec: ModelSpec, cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -70,7 +74,7 @@ def test_when_the_budget_is_spent_the_error_names_the_worker(
     assert all_is_free(within_s=20)
 
 
-@pytest.mark.parametrize(("engine", "spec"), [("xgboost_ray", BOOSTING), ("ray_train", BOOSTING)])
+@pytest.mark.parametrize(("engine", "spec"), [("xgboost_ray", LONG_BOOSTING), ("ray_train", LONG_BOOSTING)])
 def test_a_worker_that_hangs_is_replaced(
     engine: str, spec: ModelSpec, cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -102,7 +106,7 @@ def test_what_a_worker_raises_is_told_with_its_rank_and_is_not_tried_again(
 
     monkeypatch.setattr(xgboost_ray_fit, "shards_of", lost)
     with pytest.raises(FitError, match=r"worker \d on \S+ raised FileNotFoundError: .*train.parquet"):
-        spread_fit("xgboost_ray", BOOSTING, fit_data("binary"), tmp_path)
+        spread_fit("xgboost_ray", LONG_BOOSTING, fit_data("binary"), tmp_path)
     assert "last lines" in caplog.text
 
 
@@ -116,7 +120,13 @@ def test_a_lost_node_is_not_counted_against_the_job(
     heard = Watcher(at_step=100, act=lose)
     with caplog.at_level(logging.INFO, logger="training"):
         fitted = spread_fit(
-            "xgboost_ray", BOOSTING, fit_data("binary"), tmp_path, heard, max_restarts=0, checkpoint_every_s=OFTEN_S
+            "xgboost_ray",
+            LONG_BOOSTING,
+            fit_data("binary"),
+            tmp_path,
+            heard,
+            max_restarts=0,
+            checkpoint_every_s=OFTEN_S,
         )
     assert fitted.facts["rounds"] == ROUNDS
     assert "was lost with its node" in caplog.text

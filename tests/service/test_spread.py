@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(600)]
 
 TWO = {"num_workers": 2}
 PLAIN = {"family": "xgboost", "params": {"n_estimators": 40, "subsample": 1.0, "colsample_bytree": 1.0}}
-WORKERS = ("ray::_RemoteRayXGBoostActor", "ray::_Box", "ray::train:")
+WORKERS = ("ray::_RemoteRayXGBoostActor", "ray::Box", "ray::train:")
 
 
 def test_two_workers_register_the_model_that_one_would(whole: WholeService) -> None:

@@ -18,12 +18,19 @@ from training.data.table import Column, Rows, TableSchema
 from training.distributed import ENGINES, Spread
 from training.events import SilentObserver
 from training.models import FitContext, FitData, FittedModel
-from training.spec import ModelSpec
+from training.spec import ModelSpec, TorchSpec, XGBoostSpec
 
 CLASSES = {"binary": ("bad", "good"), "multiclass": ("a", "b", "c"), "regression": ()}
 LABEL = "train:toy:job_1"
 CHECKPOINTS = "checkpoints"
 """Of the job, below the folder of a fit."""
+ROUNDS = 2000
+LONG_BOOSTING = XGBoostSpec(
+    params={"n_estimators": ROUNDS, "learning_rate": 0.002, "max_depth": 3, "early_stopping_rounds": 0}
+)
+LONG_NETWORK = TorchSpec(
+    architecture="mlp", params={"hidden_sizes": [16], "max_epochs": 80, "n_seeds": 1, "patience": 0, "batch_size": 16}
+)
 
 
 def table(task: str, rows: int, seed: int, *, weighted: bool) -> Rows:

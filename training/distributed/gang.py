@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Self
 
 import ray
-from ray.util import placement_group, remove_placement_group
+from ray._private import state as ray_state
+from ray.util import placement_group, placement_group_table, remove_placement_group
 from ray.util.placement_group import PlacementGroup
 
 from training.errors import UnavailableError
@@ -25,6 +26,7 @@ class Gang:
 
     def __init__(self, label: str, bundle: Mapping[str, float], workers: int) -> None:
         self._label, self._bundle, self.workers = label, dict(bundle), workers
+        self._waits = False
         self.group = self._ask()
 
     @classmethod
@@ -39,9 +41,23 @@ class Gang:
         self.workers = workers
         self.group = self._ask()
 
+    def leave_draining(self) -> None:
+        """Asks for room elsewhere, where a node of the present room is to go; nothing may run in it.
+
+        Ray starts nothing more on such a node, and keeps its part of the room there until it is gone.
+        """
+        places: dict[int, str] = placement_group_table(self.group).get("bundles_to_node_id", {})
+        if draining_nodes().intersection(places.values()):
+            self.resize(self.workers)
+
     def _ask(self) -> PlacementGroup:
         group: PlacementGroup = placement_group([self._bundle] * self.workers, strategy=STRATEGY, name=self._label)
         return group
+
+    @property
+    def pending(self) -> str:
+        """The room that somebody waits for, for people; "" where nobody does."""
+        return f"waiting for {describe(self._bundle, self.workers)}" if self._waits else ""
 
     def wait(self, observer: Observer) -> None:
         """Returns when there is room for all, and meanwhile tells what it waits for.
@@ -50,9 +66,21 @@ class Gang:
             JobCancelledError: somebody asked the job to stop.
             UnavailableError: Ray has lost the group, as when a node is cut off while it is made.
         """
-        while not self._is_ready():
-            observer.waiting(f"waiting for {describe(self._bundle, self.workers)}")
+        self.until_ready(lambda: observer.waiting(self.pending))
         observer.waiting("")
+
+    def until_ready(self, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Returns when there is room for all, however long that takes: a node may be on its way.
+
+        Raises:
+            UnavailableError: the group was released, or Ray has lost it.
+        """
+        self._waits = True
+        try:
+            while not self._is_ready():
+                meanwhile()
+        finally:
+            self._waits = False
 
     def _is_ready(self) -> bool:
         try:
@@ -84,3 +112,8 @@ def node_is_alive(node_id: str) -> bool:
     """Whether Ray still counts on the node."""
     nodes: list[dict[str, object]] = ray.nodes()  # type: ignore[no-untyped-call]  # ray has no annotation here
     return any(node["NodeID"] == node_id and node["Alive"] for node in nodes)
+
+
+def draining_nodes() -> frozenset[str]:
+    """Ids of the nodes that are to go, as the cloud or the autoscaler has announced. There is no public call for it."""
+    return frozenset(ray_state.state.get_draining_nodes())

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from training.distributed.base import PLATFORM_RESTARTS, Spread
+from training.distributed.ray_errors import NO_MEMORY
 from training.errors import WorkerLostError
 
 LossKind = Literal["died", "hung", "node"]
@@ -21,6 +22,7 @@ _HINTS: dict[LossKind, str] = {
     "hung": "its machine may be overloaded, or its storage away",
     "node": "see the cluster's own log; spot instances and node upgrades do this",
 }
+_MEMORY_HINT = "reserve more with resources.memory_mb, divide the rows among more workers, or train on fewer of them"
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,7 @@ class Restarts:
         used, allowed = self._used[is_platform], self._allowed[is_platform]
         if used >= allowed:
             times = "" if not used else f"; gave up after {used} restart{'s' if used > 1 else ''}"
-            raise WorkerLostError(f"{loss}{times}", hint=_HINTS[loss.kind])
+            hint = _MEMORY_HINT if loss.detail == NO_MEMORY else _HINTS[loss.kind]
+            raise WorkerLostError(f"{loss}{times}", hint=hint)
         self._used[is_platform] += 1
         return f"{loss}; the fit starts again from its last checkpoint (restart {used + 1} of {allowed})"

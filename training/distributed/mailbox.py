@@ -6,15 +6,22 @@ waiting. It also holds the flag that asks all workers of a start to stop.
 
 from __future__ import annotations
 
-import time
+import pickle
 from collections.abc import Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Self
 
 import ray
 from ray.actor import ActorHandle
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from training.mailbox_box import Box
+
+_BoxActor = ray.remote(num_cpus=0, max_restarts=0)(Box)
+
+Taken = tuple[list[bytes], dict[int, float]]
+"""See Box.take."""
 
 
 @dataclass(frozen=True)
@@ -24,38 +31,11 @@ class Post:
     messages: Sequence[Any]
     silent_s: dict[int, float]
 
-
-@dataclass
-class _Box:
-    """The actor's inside."""
-
-    messages: list[Any] = field(default_factory=list)
-    heard_at: dict[int, float] = field(default_factory=dict)
-    stopped: set[int] = field(default_factory=set)
-
-    def post(self, message: Any) -> None:
-        self.messages.append(message)
-
-    def beat(self, rank: int) -> None:
-        self.heard_at[rank] = time.monotonic()
-
-    def stop_asked(self, start: int) -> bool:
-        return start in self.stopped
-
-    def take(self) -> Post:
-        taken, self.messages = self.messages, []
-        now = time.monotonic()
-        return Post(taken, {rank: now - heard for rank, heard in self.heard_at.items()})
-
-    def ask_to_stop(self, start: int) -> None:
-        self.stopped.add(start)
-
-    def forget(self) -> None:
-        """For the next start of the workers."""
-        self.messages, self.heard_at = [], {}
-
-
-_BoxActor = ray.remote(num_cpus=0, max_restarts=0)(_Box)
+    @classmethod
+    def of(cls, taken: Taken) -> Self:
+        """What was taken away, opened."""
+        letters, silent_s = taken
+        return cls([pickle.loads(letter) for letter in letters], silent_s)  # noqa: S301 - of our own workers
 
 
 @dataclass(frozen=True)
@@ -73,11 +53,11 @@ class Mailbox:
 
     def post(self, message: Any) -> None:
         """Leaves a message; does not wait."""
-        self.actor.post.remote(message)
+        self.actor.post.remote(pickle.dumps(message))
 
     def deliver(self, message: Any) -> None:
         """Leaves a message, and returns when it is there: what a worker says last must not be overtaken by its end."""
-        ray.get(self.actor.post.remote(message))
+        ray.get(self.actor.post.remote(pickle.dumps(message)))
 
     def beat(self, rank: int) -> None:
         """Says that the rank lives; does not wait."""
@@ -88,9 +68,9 @@ class Mailbox:
         asked: Any = ray.get(self.actor.stop_asked.remote(start))
         return bool(asked)
 
-    def take(self) -> Future[Post]:
-        """Takes the messages away, as soon as the actor answers."""
-        future: Future[Post] = self.actor.take.remote().future()
+    def take(self) -> Future[Taken]:
+        """Takes the messages away, as soon as the actor answers; for `Post.of`."""
+        future: Future[Taken] = self.actor.take.remote().future()
         return future
 
     def ask_to_stop(self, start: int) -> None:

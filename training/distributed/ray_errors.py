@@ -19,8 +19,11 @@ from ray.exceptions import (
 from training.distributed.gang import LOOK_EVERY_S, node_is_alive
 
 MAX_CHARS = 300
+NO_MEMORY = "its node ran out of memory"
 NODE_NOTICE_S = 45.0
 """In which Ray notices that a node is lost: five health checks that fail, 3 s apart, and their timeouts."""
+DEATHS = (RayActorError, OutOfMemoryError)
+"""What Ray answers of an actor that is dead: where its own monitor ended it, the second and not the first."""
 
 
 def died_with_node(error: BaseException) -> bool:
@@ -35,7 +38,7 @@ def cause_of_death(error: BaseException) -> str:
     """Ray's account without its general advice, which tells the reader of files that he cannot see; "" for nothing."""
     text = str(error)
     if isinstance(error, OutOfMemoryError) or "running low on memory" in text or "out-of-memory" in text.lower():
-        return "its node ran out of memory"
+        return NO_MEMORY
     code = re.search(r"exit code (\d+)", text)
     if code:
         return f"exit code {code[1]}"
@@ -65,7 +68,7 @@ def verdict(ask: Callable[[], BaseException | None], node_id: str | None) -> Ver
     deadline = time.monotonic() + NODE_NOTICE_S
     while True:
         error = ask()
-        is_final = isinstance(error, RayActorError) and not isinstance(error, ActorUnavailableError)
+        is_final = isinstance(error, DEATHS) and not isinstance(error, ActorUnavailableError)
         gone = node_id is not None and not node_is_alive(node_id)
         if is_final or gone or time.monotonic() >= deadline:
             return Verdict(error, gone or (error is not None and died_with_node(error)))

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import ray
-from ray.exceptions import RayActorError, RayError
+from ray.exceptions import RayError
 from ray.train import Result
 from ray.train.v2._internal.callbacks.datasets import DatasetsCallback
 from ray.train.v2._internal.callbacks.placement_group_callback import PlacementGroupCleanerCallback
@@ -28,6 +28,7 @@ from ray.train.v2._internal.execution.worker_group.worker import RayTrainWorker
 from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 
 from training.distributed.gang import Gang
+from training.distributed.ray_errors import DEATHS
 from training.distributed.train_policy import Budgets
 
 logger = logging.getLogger("training")
@@ -40,7 +41,22 @@ NOT_NEEDED = (PlacementGroupCleanerCallback, DatasetsCallback)
 
 
 class HeldRoom(DefaultPlacementGroupHandle):
-    """The job's placement group: it outlives a start of the workers, for the next start."""
+    """The job's placement group: it outlives a start of the workers, for the next start.
+
+    `patient`: no other number of workers will do, so that it is waited for until it is there. Ray Train gives up after
+    a minute, in which no cloud brings a node, and takes that for a failure of the fit.
+    """
+
+    def __init__(self, gang: Gang, *, patient: bool) -> None:
+        super().__init__(gang.group)
+        self._gang, self._patient = gang, patient
+
+    def wait(self, timeout_seconds: float = 30) -> bool:
+        """Whether there is room."""
+        if not self._patient:
+            return bool(super().wait(timeout_seconds))
+        self._gang.until_ready()
+        return True
 
     def shutdown(self) -> None:
         """Leaves it to the job."""
@@ -78,7 +94,9 @@ class JobWorkerGroup(WorkerGroup):
         workers = worker_group_context.num_workers
         if workers != self.gang.workers:
             self.gang.resize(workers)
-        return HeldRoom(self.gang.group)
+        else:
+            self.gang.leave_draining()
+        return HeldRoom(self.gang, patient=isinstance(scaling_config.num_workers, int))
 
     def _init_train_context_on_workers(
         self, workers: list[Worker], sync_actor: Any, train_context_args: dict[str, list[Any]]
@@ -169,7 +187,7 @@ def _death_of(actor: Any) -> BaseException | None:
     """Why Ray calls it dead; None where it answers, or is merely slow."""
     try:
         ray.get(actor.get_metadata.remote(), timeout=ANSWER_S)
-    except RayActorError as error:
+    except DEATHS as error:
         return error
     except RayError as error:
         logger.debug("no answer: %s", error)

@@ -15,7 +15,7 @@ from ray.train.v2.api.exceptions import ControllerError, PreemptionError, Traini
 
 from training.distributed.losses import Loss, LossKind, Restarts
 from training.distributed.messages import Started
-from training.distributed.ray_errors import cause_of_death, verdict
+from training.distributed.ray_errors import DEATHS, cause_of_death, verdict
 from training.errors import WorkerLostError
 
 logger = logging.getLogger("training")
@@ -68,7 +68,7 @@ class Budgets(FailurePolicy):
             return self._known(ranks[0] if ranks else 0, "node", "the cloud takes the node back")
         if isinstance(error, ControllerError):
             cause = error.controller_failure
-            if not isinstance(cause, RETRYABLE_CONTROLLER_ERRORS):
+            if not isinstance(cause, (*RETRYABLE_CONTROLLER_ERRORS, *DEATHS)):
                 return None
             return Loss("died", 0, "", 0, cause_of_death(cause.__cause__ or cause) or "the workers did not start")
         return self._of_workers(error.worker_failures) if isinstance(error, WorkerGroupError) else None

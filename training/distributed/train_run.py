@@ -19,7 +19,7 @@ from training.distributed.mailbox import Mailbox
 from training.distributed.train_control import Control
 from training.distributed.train_policy import Budgets, Losses
 from training.distributed.watch import Watch
-from training.errors import FitError
+from training.errors import TrainingError
 from training.events import Observer
 
 logger = logging.getLogger("training")
@@ -72,8 +72,9 @@ class TrainRun:
         """
         spread = self._spread
         watch = Watch(
-            self.mailbox, self._observer, hear, spread.hang_timeout_s, spread.min_workers, on_hang=self._on_hang
-        )
+            self.mailbox, self._observer, hear, spread.hang_timeout_s, spread.min_workers, on_hang=self._on_hang,
+            pending=lambda: self._gang.pending,
+        )  # fmt: skip
         self._losses.started = watch.started
         try:
             self._gang.wait(self._observer)
@@ -94,7 +95,7 @@ class TrainRun:
         self._losses.hung[loss.rank] = loss
         self._control.kill(loss.rank)
 
-    def _told(self, watch: Watch, error: TrainingFailedError) -> FitError:
+    def _told(self, watch: Watch, error: TrainingFailedError) -> TrainingError:
         if self._policy.lost is not None:
             return self._policy.lost
         cause: BaseException = error
@@ -102,4 +103,6 @@ class TrainRun:
             cause = next(iter(error.worker_failures.values()))
         elif isinstance(error, ControllerError):
             cause = error.controller_failure
+        if isinstance(cause, TrainingError):
+            return cause
         return watch.failure(self._estimator, cause)

@@ -16,6 +16,7 @@ from ray.train import Checkpoint
 from torch import Tensor, distributed
 from torch.nn.parallel import DistributedDataParallel
 
+from training.distributed.train_notice import interval_s
 from training.models.torch_peers import Scored
 from training.mts_scoring.network_base import Inputs, Network
 
@@ -40,7 +41,7 @@ class TrainPeers:
         self.rank, self.count = context.get_world_rank(), context.get_world_size()
         self._device, self._global_rows, self._timed = device, global_rows, timed
         self._every_s = checkpoint_every_s
-        self._next = time.monotonic() + checkpoint_every_s
+        self._last = time.monotonic()
         self._kept: dict[str, Mapping[str, Any]] = {}
         self._open: Mapping[str, Any] = {}
         checkpoint = ray.train.get_checkpoint()
@@ -91,9 +92,9 @@ class TrainPeers:
 
     def save_if_due(self, state: Callable[[], Mapping[str, Any]]) -> None:
         """Saves when the interval is over; one worker decides for all."""
-        if not self.agreed(time.monotonic() >= self._next):
+        if not self.agreed(time.monotonic() - self._last >= interval_s(self._every_s)):
             return
-        self._next = time.monotonic() + self._every_s
+        self._last = time.monotonic()
         if self.rank != 0:
             ray.train.report({})
             return

@@ -19,6 +19,7 @@ from ray.train.xgboost.config import _set_xgboost_args
 from xgboost import collective
 
 from training.distributed.messages import Failed, Started
+from training.distributed.train_notice import interval_s
 from training.distributed.xgboost_tracker import Tracker
 from training.distributed.xgboost_worker import BoostingTask, Matrices, WorkerBoosting, beat
 from training.models.xgboost_training import CHECKPOINT_FILE, BoostingState
@@ -71,16 +72,16 @@ class TrainSaves:
 
     def __init__(self, task: BoostingTask) -> None:
         self._task = task
-        self._next: float | None = None
+        self._last: float | None = None
 
     def save_if_due(self, booster: xgb.Booster, state: BoostingState) -> None:
         """Saves when the interval is over; one worker decides for all."""
         now = time.monotonic()
-        if self._next is None:
-            self._next = now + self._task.checkpoint_every_s
-        if not collective.broadcast(now >= self._next, 0):
+        if self._last is None:
+            self._last = now
+        if not collective.broadcast(now - self._last >= interval_s(self._task.checkpoint_every_s), 0):
             return
-        self._next = now + self._task.checkpoint_every_s
+        self._last = now
         if collective.get_rank() != 0:
             ray.train.report({"rounds": state.rounds})
             return

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from ray.exceptions import RayError
 
 from training.distributed.losses import Loss, WorkersLostError
-from training.distributed.mailbox import Mailbox, Post
+from training.distributed.mailbox import Mailbox, Post, Taken
 from training.distributed.messages import Failed, Started
 from training.errors import FitError
 from training.events import Observer
@@ -46,10 +46,12 @@ class Watch:
     workers: int
     on_hang: Callable[[Loss], None] | None = None
     """Called for a worker that hangs, in the place of raising WorkersLostError."""
+    pending: Callable[[], str] = lambda: ""
+    """What the next start of the workers waits for, for people; "" for nothing."""
     started: dict[int, Started] = field(default_factory=dict)
     failed: list[Failed] = field(default_factory=list)
     call: Future[Any] | None = None
-    _asked: Future[Post] | None = None
+    _asked: Future[Taken] | None = None
     _asked_at: float = 0.0
 
     def during(self, call: Callable[[], T]) -> T:
@@ -92,7 +94,7 @@ class Watch:
         if self._asked is None:
             self._asked, self._asked_at = self.mailbox.take(), time.monotonic()
         try:
-            post = self._asked.result(ANSWER_TIMEOUT_S if thoroughly else LOOK_EVERY_S)
+            taken = self._asked.result(ANSWER_TIMEOUT_S if thoroughly else LOOK_EVERY_S)
         except TimeoutError:
             if time.monotonic() - self._asked_at > ANSWER_TIMEOUT_S:
                 raise WorkersLostError(Loss("hung", 0, "", 0, "their mailbox does not answer")) from None
@@ -101,7 +103,7 @@ class Watch:
         except RayError as error:
             raise WorkersLostError(Loss("died", 0, "", 0, f"their mailbox is gone ({type(error).__name__})")) from error
         self._asked = None
-        self._take(post)
+        self._take(Post.of(taken))
         self._tell()
 
     def _take(self, post: Post) -> None:
@@ -113,13 +115,19 @@ class Watch:
                     self.failed.append(message)
                 case _:
                     self.hear(message)
+        if self.pending():
+            # nobody is there who could be silent
+            self.started.clear()
+            self.mailbox.forget()
+            return
         for rank, silent_s in post.silent_s.items():
             if silent_s > self.hang_timeout_s:
                 self._hangs(self.loss(rank, "hung"))
 
     def _tell(self) -> None:
         up = len(self.started)
-        self.observer.waiting("" if up >= self.workers else f"{up} of {self.workers} workers have started")
+        starting = "" if up >= self.workers else f"{up} of {self.workers} workers have started"
+        self.observer.waiting(self.pending() or starting)
 
     def _hangs(self, loss: Loss) -> None:
         if self.on_hang is None:

@@ -76,6 +76,7 @@ class Starts:
             logger.warning("%s", self._restarts.spend(loss))
             self._crew.end()
             self._mailbox.forget()
+            self._gang.leave_draining()
             self._crew = self._new_crew()
 
     def close(self) -> None:

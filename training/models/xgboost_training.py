@@ -112,6 +112,8 @@ class Checkpoints:
         self._file = folder / CHECKPOINT_FILE if folder else None
         self._fingerprint = fingerprint
         self._next = time.monotonic() + CHECKPOINT_EVERY_S
+        self._problem = ""
+        """Why the last checkpoint could not be written."""
 
     def load(self) -> tuple[xgb.Booster, BoostingState] | None:
         """The trees and the state that were saved by the same fit of the same rows; None to start from nothing."""
@@ -136,16 +138,42 @@ class Checkpoints:
             self.save(booster, state)
 
     def save(self, booster: xgb.Booster, state: BoostingState) -> None:
-        """Saves now; nothing happens where there is no folder."""
+        """Saves now; nothing happens where there is no folder.
+
+        What cannot be written is told, and the fit goes on: it is worth more than its checkpoint.
+        """
         if self._file is None:
             return
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._file.with_suffix(".partial.ubj")
         booster.set_attr(**{_STATE: json.dumps({"fingerprint": self._fingerprint, "state": asdict(state)})})
-        booster.save_model(partial)
+        trees = booster.save_raw("ubj")
         booster.set_attr(**{_STATE: None})
-        os.replace(partial, self._file)  # noqa: PTH105 - the atomic rename, by its own name
+        try:
+            _replace(self._file, trees)
+        except OSError as error:
+            problem = error.strerror or str(error)
+            if problem != self._problem:
+                logger.warning(
+                    "no checkpoint can be written to %s: %s; the fit goes on, and what it does until one can be "
+                    "written is lost with its process", self._file.parent, problem,
+                )  # fmt: skip
+            self._problem = problem
+        else:
+            if self._problem:
+                logger.info("checkpoints are written again")
+            self._problem = ""
         self._next = time.monotonic() + CHECKPOINT_EVERY_S
+
+
+def _replace(file: Path, content: bytes | bytearray) -> None:
+    """Writes the file whole or not at all. Not by XGBoost, which does not notice that the last bytes found no room."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial.ubj")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, file)  # noqa: PTH105 - the atomic rename, by its own name
+    except OSError:
+        partial.unlink(missing_ok=True)
+        raise
 
 
 class Boosting(xgb.callback.TrainingCallback):  # type: ignore[misc]  # xgboost ships no types

@@ -87,11 +87,18 @@ def _remembered(job: Job, checked: Checked, split: Split, number: int) -> FoldRo
             return FoldRow.model_validate_json(file.read_bytes())
     row = _measured(job, checked, split, number)
     if file is not None and row.error is None:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(".partial")
-        partial.write_text(row.model_dump_json(), encoding="utf-8")
-        partial.replace(file)
+        try:
+            _keep(file, row)
+        except OSError as error:
+            logger.warning("the fold is not kept for another attempt at the job: %s", error)
     return row
+
+
+def _keep(file: Path, row: FoldRow) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    partial.write_text(row.model_dump_json(), encoding="utf-8")
+    partial.replace(file)
 
 
 def _measured(job: Job, checked: Checked, split: Split, number: int) -> FoldRow:

@@ -20,6 +20,7 @@ def reproduce(spec: ReproduceSpec, workplace: Workplace, observer: Observer, *, 
     Raises:
         TrainingError: any of its kinds, as the earlier job might have.
     """
+    workplace.check_checkpoints()
     train = spec.train
     with workplace.registry.start_run(train.name, job_id, train) as tracker:
         everyone = Observers([observer, tracker])

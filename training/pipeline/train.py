@@ -23,12 +23,13 @@ from training.pipeline.fit import fit_model
 from training.pipeline.job import Job
 from training.pipeline.leaderboard import Standing, calibration_report
 from training.pipeline.learning_curve import learning_curve
+from training.pipeline.patience import once_back
 from training.pipeline.prepare import Checked, Parts, inspect, partition
 from training.pipeline.register import register
 from training.pipeline.take import refuse_sample, take_rows
 from training.pipeline.workplace import Stopwatch, Workplace
 from training.registry.wandb_mirror import WandbMirror
-from training.result import TrainResult
+from training.result import GateVerdict, TrainResult, VersionReference
 from training.spec import TrainSpec
 
 logger = logging.getLogger("training")
@@ -58,6 +59,7 @@ def run(
     Raises:
         TrainingError: any of its kinds; then no version was registered.
     """
+    workplace.check_checkpoints()
     deadline = time.monotonic() + spec.time_budget_s if spec.time_budget_s else None
     with (
         workplace.registry.start_run(spec.name, job_id, spec) as tracker,
@@ -126,9 +128,13 @@ def _run(job: Job, commit: Callable[[], None]) -> TrainResult:
             crossed = cross_validate(job, checked)
             assessment = replace(assessment, cross_validation=crossed)
             tracker.log_cross_validation(crossed)
-    with watch.phase("register"):
+
+    def put() -> tuple[VersionReference, GateVerdict]:
         commit()
-        version, verdict = register(job, checked, measured.parts, model, assessment, study=measured.study)
+        return register(job, checked, measured.parts, model, assessment, study=measured.study)
+
+    with watch.phase("register"):
+        version, verdict = once_back(job, put)
         if job.checkpoints is not None:
             shutil.rmtree(job.checkpoints, ignore_errors=True)
     return TrainResult(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from training.data import DataAccess, SnapshotStore
+from training.errors import UnavailableError
 from training.events import Observer, Phase
 from training.registry import Registry
 
@@ -30,6 +32,27 @@ class Workplace:
     def snapshots(self) -> SnapshotStore:
         """Where the rows of jobs are kept: beside the models."""
         return SnapshotStore(self.registry.artifact_uri)
+
+    def check_checkpoints(self) -> None:
+        """Writes into the folder of the checkpoints: a long fit must not find out at its first one that it cannot.
+
+        Raises:
+            UnavailableError: the folder cannot be made or written.
+        """
+        folder = self.checkpoints
+        if folder is None:
+            return
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as file:
+                file.write(b"written")
+        except OSError as error:
+            raise UnavailableError.at(
+                "MTS_HOME",
+                str(folder),
+                f"no checkpoints can be written to {folder}: {error.strerror or error}",
+                hint="Let the service write there, free some of the disk, or set MTS_HOME to another folder.",
+            ) from error
 
 
 @dataclass(frozen=True)

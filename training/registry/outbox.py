@@ -7,23 +7,31 @@ import time
 from collections.abc import Callable
 from queue import SimpleQueue
 
-from training.errors import TrainingError
+from training.errors import TrainingError, UnavailableError
 from training.registry.errors import translated
 
 Send = Callable[[], object]
+
+AWAY_PAUSE_S = 2.0
+"""Between two tries to reach a server that is away."""
+
+
+def _never() -> bool:
+    return False
 
 
 class Outbox:
     """Calls are made in the order in which they were put, one at a time, by one thread that starts with the first.
 
     A call that fails is remembered in `problems` and the next one is made: a job is not worth less because a figure of
-    it was not recorded.
+    it was not recorded. While the server `is_away` calls are kept, and made when it is back.
     """
 
-    def __init__(self, name: str) -> None:
-        self._name = name
+    def __init__(self, name: str, is_away: Callable[[], bool] = _never) -> None:
+        self._name, self._is_away = name, is_away
         self._queue: SimpleQueue[Send | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._given_up = threading.Event()
         self.problems: list[str] = []
 
     def put(self, send: Send) -> None:
@@ -34,20 +42,34 @@ class Outbox:
             self._thread.start()
 
     def close(self, timeout_s: float) -> bool:
-        """Waits until all calls are made; False when that took longer. Nothing may be put afterwards."""
+        """Waits until all calls are made; False when that took longer. Nothing may be put afterwards.
+
+        A server that is away then is waited for no longer.
+        """
         if self._thread is None:
             return True
         self._queue.put(None)
         self._thread.join(timeout_s)
+        self._given_up.set()
         return not self._thread.is_alive()
 
     def _run(self) -> None:
         while (send := self._queue.get()) is not None:
-            try:
-                with translated("recording the run"):
-                    send()
-            except TrainingError as error:
-                self.problems.append(error.message)
+            while not self._made(send):
+                self._given_up.wait(AWAY_PAUSE_S)
+
+    def _made(self, send: Send) -> bool:
+        """Makes the call; False where it is to be made again."""
+        try:
+            with translated("recording the run"):
+                send()
+        except UnavailableError as error:
+            if self._is_away() and not self._given_up.is_set():
+                return False
+            self.problems.append(error.message)
+        except TrainingError as error:
+            self.problems.append(error.message)
+        return True
 
 
 class MetricBuffer:

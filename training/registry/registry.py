@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from training.errors import UnavailableError
 from training.mts_scoring.model import ScoringModel
 from training.registry import aliases, store, trial_runs, versions
 from training.registry.aliases import Seen
@@ -19,6 +21,8 @@ from training.registry.tracking import RunTracker
 from training.registry.versus import VersionComparison, versus
 from training.result import TrialRow, VersionReference
 from training.spec import TrainSpec
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,15 @@ class Registry:
         """
         store.check_health(self.tracking_uri)
 
+    def is_away(self) -> bool:
+        """Whether the store does not answer now."""
+        try:
+            self.health()
+        except UnavailableError as error:
+            logger.debug("%s", error.message)
+            return True
+        return False
+
     def start_run(self, name: str, job_id: str, spec: TrainSpec) -> RunTracker:
         """A run for a new attempt of the job; ends runs that an attempt left open when its process died."""
         client = store.connect(self.tracking_uri)
@@ -61,7 +74,7 @@ class Registry:
                 **{f"tag.{key}": value for key, value in spec.tags.items()},
             }
             run = client.create_run(experiment, tags=tags, run_name=job_id)
-        return RunTracker(client, run, spec)
+        return RunTracker(client, run, spec, self.is_away)
 
     def close_stale_runs(self, name: str, job_id: str) -> int:
         """Marks the runs that a dead process left open as KILLED; says how many runs the job has."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -43,13 +43,16 @@ class RunTracker:
     """Records one attempt of a job as an MLflow run; an Observer.
 
     As a context it ends the run: FINISHED, KILLED when the job was cancelled, FAILED on any other error. What it
-    records goes out from a thread of its own; a figure that could not be recorded is a warning and never ends a job.
+    records goes out from a thread of its own; while the server `is_away` it is kept, and a figure that could not be
+    recorded is a warning and never ends a job.
     Not safe to use from several threads at once.
     """
 
-    def __init__(self, client: MlflowClient, run: Any, spec: TrainSpec) -> None:
+    def __init__(self, client: MlflowClient, run: Any, spec: TrainSpec, is_away: Callable[[], bool]) -> None:
         self.client = client
+        self.is_away = is_away
         self.run_id: str = run.info.run_id
+        self.experiment_id = str(run.info.experiment_id)
         self.name = spec.name
         self.job_id: str = run.data.tags["job_id"]
         self.attempt = int(run.data.tags["attempt"])
@@ -62,7 +65,7 @@ class RunTracker:
             "spec.json": json.dumps(spec.model_dump(mode="json"), indent=2, ensure_ascii=False),
             "environment.json": json.dumps(environment(), indent=2),
         }
-        self._outbox = Outbox(f"tracking-{self.job_id}")
+        self._outbox = Outbox(f"tracking-{self.job_id}", is_away)
         self._metrics = MetricBuffer(self._send_metrics, BATCH_INTERVAL_S)
         self.log_params(flat_params(spec.model_dump(mode="json")))
 

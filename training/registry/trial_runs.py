@@ -31,9 +31,9 @@ class TrialRuns:
 
     def __init__(self, tracker: RunTracker) -> None:
         self._client, self._tracker = tracker.client, tracker
-        self._experiment = str(tracker.client.get_run(tracker.run_id).info.experiment_id)
+        self._experiment = tracker.experiment_id
         self._open: dict[int, str] = {}
-        self._outbox = Outbox(f"trials-{tracker.job_id}")
+        self._outbox = Outbox(f"trials-{tracker.job_id}", tracker.is_away)
 
     def __enter__(self) -> Self:
         return self

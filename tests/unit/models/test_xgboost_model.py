@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -321,3 +323,56 @@ def test_many_trees_are_summed_as_if_at_once(task: str) -> None:
     frame = rows_of(task, 600, 3).frame
     alone = np.concatenate([fitted.predictor.predict(frame.iloc[at : at + 300]) for at in (0, 300)])
     np.testing.assert_array_equal(fitted.predictor.predict(frame), alone)
+
+
+class Meddler(SilentObserver):
+    """Does something to the folder of the checkpoints when a round is told of."""
+
+    def __init__(self, acts: Mapping[int, Callable[[], object]]) -> None:
+        self._acts = dict(acts)
+
+    def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
+        self._acts.pop(step or 0, lambda: None)()
+
+
+@pytest.mark.usefixtures("checkpoint_each_round")
+def test_a_fit_goes_on_where_its_checkpoints_find_no_place_any_more(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "job"
+
+    def in_its_place() -> None:
+        shutil.rmtree(folder)
+        folder.touch()
+
+    heard = Meddler({6: in_its_place, 12: folder.unlink})
+    params = {"n_estimators": 20, **NO_SAMPLING}
+    with caplog.at_level(logging.INFO, logger="training"):
+        fitted = fit(params, checkpoint_folder=folder, observer=heard)
+    assert fitted.facts["rounds"] == 20
+    told = [record for record in caplog.records if "checkpoint" in record.message]
+    assert [record.levelname for record in told] == ["WARNING", "INFO"], "once for all rounds, and when it is over"
+    assert str(folder) in told[0].message
+    assert "the fit goes on" in told[0].message
+    assert told[1].message == "checkpoints are written again"
+    again = Recorder()
+    assert fit(params, checkpoint_folder=folder, observer=again).facts["rounds"] == 20
+    assert again.seen == [], "the last checkpoint has all rounds"
+
+
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    checkpoints, rounds = boosting.Checkpoints(tmp_path, "fit"), []
+    for number in (3, 5):
+        booster: xgb.Booster = fit({"n_estimators": number}).predictor.booster  # type: ignore[attr-defined]
+        if rounds:
+            (tmp_path / boosting.CHECKPOINT_FILE).with_suffix(".partial.ubj").symlink_to("/dev/full")
+        rounds.append(booster.num_boosted_rounds())
+        checkpoints.save(booster, boosting.BoostingState(rounds=rounds[-1]))
+        assert booster.attributes() == {}
+    assert "No space left on device" in caplog.text
+    found = boosting.Checkpoints(tmp_path, "fit").load()
+    assert found is not None
+    assert found[0].num_boosted_rounds() == found[1].rounds == rounds[0]
+    assert list(tmp_path.iterdir()) == [tmp_path / boosting.CHECKPOINT_FILE], (
+        "half a file would take what room there is"
+    )

@@ -1,5 +1,7 @@
+from functools import partial
 from threading import Event
 
+from training.registry import outbox as outbox_module
 from training.registry.outbox import MetricBuffer, Outbox
 
 
@@ -47,3 +49,36 @@ def test_an_interval_that_is_over_sends_at_once():
     sent = []
     MetricBuffer(sent.append, interval_s=0).add({"loss": 0.5}, 0)
     assert len(sent) == 1
+
+
+def test_what_a_server_that_is_away_could_not_take_is_sent_in_order_when_it_is_back(monkeypatch):
+    monkeypatch.setattr(outbox_module, "AWAY_PAUSE_S", 0.0)
+    back, tried, made = Event(), Event(), []
+
+    def send(number):
+        if not back.is_set():
+            tried.set()
+            raise OSError("away")
+        made.append(number)
+
+    outbox = Outbox("test", lambda: not back.is_set())
+    for number in range(3):
+        outbox.put(partial(send, number))
+    assert tried.wait(10)
+    back.set()
+    assert outbox.close(10)
+    assert made == [0, 1, 2]
+    assert outbox.problems == []
+
+
+def test_a_server_that_stays_away_is_given_up_when_the_job_is_over(monkeypatch):
+    monkeypatch.setattr(outbox_module, "AWAY_PAUSE_S", 0.0)
+
+    def fail():
+        raise OSError("away")
+
+    outbox = Outbox("test", lambda: True)
+    outbox.put(fail)
+    assert not outbox.close(0.01)
+    assert outbox.close(10)
+    assert outbox.problems == ["recording the run failed: away"]
