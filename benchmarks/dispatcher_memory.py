@@ -65,7 +65,9 @@ async def wave(jobs: DispatcherClient, number: int, count: int) -> None:
     async def one(index: int) -> None:
         spec = {"name": f"job-{index % 20}", "tags": {"wave": str(number)}, "max_retries": 2}
         job, _ = await jobs.submit("train", spec, idempotency_key=f"{number}-{index}")
-        done = await jobs.get(job.id, wait_s=300)
+        done = job
+        while not done.status.final:
+            done = await jobs.get(job.id, wait_s=60)
         if done.status != "SUCCEEDED":
             raise RuntimeError(f"{job.id} is {done.status}: {done.error}")
 
