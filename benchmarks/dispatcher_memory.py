@@ -22,6 +22,7 @@ from rich.table import Table
 
 from ray_app.dispatcher import connect
 from ray_app.dispatcher.client import DispatcherClient
+from ray_app.dispatcher.memory import PAUSE_S
 from ray_app.dispatcher.messages import Assignment, Place
 from ray_app.settings import Settings
 from training.events import Observer
@@ -85,7 +86,9 @@ async def measure(jobs: DispatcherClient, count: int) -> list[tuple[int, float, 
     for number in range(count // WAVE):
         started = time.monotonic()
         await wave(jobs, number, WAVE)
-        found.append(((number + 1) * WAVE, process.memory_info().rss / 1e6, time.monotonic() - started))
+        took_s = time.monotonic() - started
+        await asyncio.sleep(PAUSE_S + 1)  # what is free has been given back by then
+        found.append(((number + 1) * WAVE, process.memory_info().rss / 1e6, took_s))
         print(*found[-1], flush=True)
     return found
 
