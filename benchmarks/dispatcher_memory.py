@@ -22,12 +22,15 @@ from rich.table import Table
 
 from ray_app.dispatcher import connect
 from ray_app.dispatcher.client import DispatcherClient
+from ray_app.dispatcher.memory import PAUSE_S
 from ray_app.dispatcher.messages import Assignment, Place
 from ray_app.settings import Settings
 from training.events import Observer
 
 RUNNER = "benchmarks.dispatcher_memory:IdleRunner"
 WAVE = 1000
+AT_ONCE = 100
+"""Jobs of a wave that wait or run at the same time."""
 METRICS = {name: {"value": 0.5, "low": 0.4, "high": 0.6} for name in "abcdefg"}
 
 
@@ -60,14 +63,18 @@ def dispatcher_process() -> psutil.Process:
 
 
 async def wave(jobs: DispatcherClient, number: int, count: int) -> None:
-    """So many jobs at once, each with a follower until it is over."""
+    """So many jobs, each with a follower until it is over."""
+    room = asyncio.Semaphore(AT_ONCE)
 
     async def one(index: int) -> None:
-        spec = {"name": f"job-{index % 20}", "tags": {"wave": str(number)}, "max_retries": 2}
-        job, _ = await jobs.submit("train", spec, idempotency_key=f"{number}-{index}")
-        done = await jobs.get(job.id, wait_s=300)
-        if done.status != "SUCCEEDED":
-            raise RuntimeError(f"{job.id} is {done.status}: {done.error}")
+        async with room:
+            spec = {"name": f"job-{index % 20}", "tags": {"wave": str(number)}, "max_retries": 2}
+            job, _ = await jobs.submit("train", spec, idempotency_key=f"{number}-{index}")
+            done = job
+            while not done.status.final:
+                done = await jobs.get(job.id, wait_s=60)
+            if done.status != "SUCCEEDED":
+                raise RuntimeError(f"{job.id} is {done.status}: {done.error}")
 
     await asyncio.gather(*(one(index) for index in range(count)))
 
@@ -79,7 +86,9 @@ async def measure(jobs: DispatcherClient, count: int) -> list[tuple[int, float, 
     for number in range(count // WAVE):
         started = time.monotonic()
         await wave(jobs, number, WAVE)
-        found.append(((number + 1) * WAVE, process.memory_info().rss / 1e6, time.monotonic() - started))
+        took_s = time.monotonic() - started
+        await asyncio.sleep(PAUSE_S + 1)  # what is free has been given back by then
+        found.append(((number + 1) * WAVE, process.memory_info().rss / 1e6, took_s))
         print(*found[-1], flush=True)
     return found
 

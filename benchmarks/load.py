@@ -53,6 +53,10 @@ class Seen:
     answers: Counter[str] = field(default_factory=Counter)
     accepted: list[str] = field(default_factory=list)
     followed: int = 0
+    submitting_s: float = 0.0
+    """From the first submission to the last answer."""
+    spent_s: Counter[str] = field(default_factory=Counter)
+    """Processor time of that time, by part of the service."""
 
 
 async def submit_all(http: httpx.AsyncClient, number: int, jobs: int, seen: Seen) -> None:
@@ -104,14 +108,16 @@ async def until_over(http: httpx.AsyncClient) -> list[str]:
             return wrong
 
 
-async def run(url: str, jobs: int, pause_s: float) -> tuple[Seen, float, list[str]]:
+async def run(service: Service, jobs: int, pause_s: float) -> tuple[Seen, float, list[str]]:
     """The load; answers what was seen, the seconds until all jobs were over, and jobs that did not succeed."""
     seen, over = Seen(), asyncio.Event()
     limits = httpx.Limits(max_connections=None)
-    async with httpx.AsyncClient(base_url=url, timeout=120, limits=limits) as http:
+    async with httpx.AsyncClient(base_url=str(service.http.base_url), timeout=120, limits=limits) as http:
         readers = [asyncio.create_task(read_on(http, seen, over, pause_s)) for _ in range(READERS)]
-        started = time.perf_counter()
+        before_s, started = used_s(service), time.perf_counter()
         await asyncio.gather(*(submit_all(http, number, jobs // CLIENTS, seen) for number in range(CLIENTS)))
+        seen.submitting_s = time.perf_counter() - started
+        seen.spent_s = used_s(service) - before_s
         followers = [asyncio.create_task(follow(http, job_id, seen)) for job_id in seen.accepted[-FOLLOWERS:]]
         wrong = await until_over(http)
         took_s = time.perf_counter() - started
@@ -157,7 +163,7 @@ def main() -> None:
     with running_service() as service:
         service.run()
         before_mb, before_s = dispatcher_mb(service), used_s(service)
-        seen, took_s, wrong = asyncio.run(run(str(service.http.base_url), options.jobs, options.pause_s))
+        seen, took_s, wrong = asyncio.run(run(service, options.jobs, options.pause_s))
         after_mb, spent_s = dispatcher_mb(service), used_s(service) - before_s
     print(f"{len(seen.accepted)} jobs accepted, {len(set(seen.accepted))} different")
     print(f"{len(wrong)} did not succeed: {wrong[:5]}")
@@ -167,8 +173,9 @@ def main() -> None:
         shares = ", ".join(f"{mark} {percentile(values, share):.3f} s" for mark, share in marks.items())
         print(f"{name}: {len(values)} answers, {shares}")
     print(f"{seen.followed} of {FOLLOWERS} followers heard the end; answers: {dict(seen.answers)}")
-    shares = ", ".join(f"{name} {seconds / took_s:.2f}" for name, seconds in spent_s.most_common())
-    print(f"processors in use, of {psutil.cpu_count()}: {shares}")
+    for when, seconds, of_s in (("all the time", spent_s, took_s), ("submission", seen.spent_s, seen.submitting_s)):
+        shares = ", ".join(f"{name} {used / of_s:.2f}" for name, used in seconds.most_common())
+        print(f"processors in use in {when}, {of_s:.0f} s, of {psutil.cpu_count()}: {shares}")
     print(f"dispatcher: {before_mb:.0f} MB before, {after_mb:.0f} MB after")
 
 

@@ -8,7 +8,7 @@ import ray
 
 from ray_app.dispatcher.dispatcher import Dispatcher
 from ray_app.dispatcher.memory import keep_giving_back
-from ray_app.dispatcher.messages import Place, TaskEnd
+from ray_app.dispatcher.messages import Place, StoreAddress, TaskEnd
 from ray_app.dispatcher.metrics import JobMetrics
 from ray_app.dispatcher.ray_cluster import RayCluster
 from ray_app.dispatcher.warmer import Warmer
@@ -29,7 +29,9 @@ class DispatcherActor(Dispatcher):
     def __init__(self, settings: Settings, runner: str) -> None:
         set_up_logs(settings.log_format)
         self._warmer = Warmer(runner, Place.of(settings))
-        handle = ray.get_runtime_context().current_actor
+        context = ray.get_runtime_context()
+        handle = context.current_actor
+        self._node_id = context.get_node_id()
 
         def make_cluster(ended: Callable[[TaskEnd], None]) -> RayCluster:
             def heard(end: TaskEnd) -> None:
@@ -43,6 +45,12 @@ class DispatcherActor(Dispatcher):
         self._warmer.start()
         keep_giving_back()
         settle()
+
+    async def store_address(self) -> StoreAddress:
+        """Where the store is, as soon as it is open."""
+        await self._opened()
+        url = self._settings.store_url
+        return StoreAddress(url, self._node_id if url.startswith("sqlite:") else None)
 
     async def stats(self) -> JobStats:
         """Counts for metrics, and how many worker processes are warm."""

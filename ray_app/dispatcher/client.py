@@ -16,6 +16,7 @@ from ray.exceptions import ActorDiedError, RayActorError, RayError, RayTaskError
 
 from ray_app.dispatcher.actor import DispatcherActor
 from ray_app.dispatcher.monitor_client import MonitorsClient
+from ray_app.dispatcher.near_store import NearStore
 from ray_app.dispatcher.pool_client import PoolsClient
 from ray_app.dispatcher.runner import PIPELINE
 from ray_app.jobs.model import Job, JobEvent, JobKind, JobPage, JobQuery, JobStats, JobStatus, LogChunk
@@ -75,7 +76,7 @@ def connect(settings: Settings, *, runner: str = PIPELINE) -> DispatcherClient:
 
 
 class DispatcherClient:
-    """Implements ray_app.jobs.port.Jobs by calls to the actor.
+    """Implements ray_app.jobs.port.Jobs by calls to the actor. What is read without a wait comes from the store itself.
 
     The actor may die during any call and come back. All calls are made so that they can be repeated: reads by nature,
     `submit` and `retry` by an idempotency key, `cancel` because a second one finds the job cancelled.
@@ -87,6 +88,7 @@ class DispatcherClient:
     def __init__(self, reach: Callable[[], ActorHandle[Any]]) -> None:
         self._reach = reach
         self._actor = reach()
+        self._near = NearStore(partial(self._call, "store_address"), ray.get_runtime_context().get_node_id())
         self.monitors = MonitorsClient(partial(self._call, "monitor"))
         """Implements ray_app.jobs.monitors.port.Monitors."""
         self.pools = PoolsClient(partial(self._call, "pool"), self)
@@ -103,18 +105,18 @@ class DispatcherClient:
 
     async def get(self, job_id: str, *, wait_s: float = 0) -> Job:
         """The job; with `wait_s`, as soon as it is final or when the time is over."""
-        job: Job = await self._call("get", job_id, wait_s=wait_s)
-        return job
+        if wait_s > 0:
+            job: Job = await self._call("get", job_id, wait_s=wait_s)
+            return job
+        return await self._near.read(lambda store: store.get(job_id), lambda: self._call("get", job_id))
 
     async def list(self, query: JobQuery) -> JobPage:
         """A page of jobs, newest first."""
-        page: JobPage = await self._call("list", query)
-        return page
+        return await self._near.read(lambda store: store.list(query), lambda: self._call("list", query))
 
     async def active(self, tag: str) -> int:
         """The number of jobs with the tag that are not over."""
-        count: int = await self._call("active", tag)
-        return count
+        return await self._near.read(lambda store: store.active(tag), lambda: self._call("active", tag))
 
     async def cancel(self, job_id: str) -> Job:
         """Asks the job to stop."""
@@ -186,6 +188,7 @@ class DispatcherClient:
                 logger.info("the dispatcher is away; %s is tried again", method)
                 if isinstance(error, ActorDiedError):
                     self._actor = await asyncio.to_thread(self._reach)
+                    self._near.forget()
             await asyncio.sleep(PAUSE_S)
 
     async def _once(self, method: str, arguments: tuple[Any, ...], options: dict[str, Any], timeout_s: float) -> Any:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
 
@@ -18,9 +19,10 @@ from ray_app.dispatcher.messages import Assignment, TaskEnd
 from ray_app.dispatcher.release import Candidate, choose, is_full
 from ray_app.jobs.logs import JobLogs
 from ray_app.jobs.model import Job, JobKind, JobStatus
+from ray_app.jobs.new_jobs import NewJob
 from ray_app.jobs.retry_policy import INTERRUPTED
 from ray_app.jobs.store import JobStore, utc_now
-from training.errors import ConflictError, UnavailableError
+from training.errors import ConflictError, ResourceError, SpecError, TrainingError, UnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,16 @@ class Action(NamedTuple):
     what: Literal["released", "killed", "gave up", "settled", "reconciled", "told", "scheduled"]
     job_id: str
     detail: str = ""
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A job that somebody asks for."""
+
+    kind: JobKind
+    spec: dict[str, Any]
+    idempotency_key: str | None = None
+    retry_of: str | None = None
 
 
 class Controller:
@@ -92,13 +104,20 @@ class Controller:
             ConflictError: the same key came before with another spec.
             ResourceError: no node will ever hold it.
         """
-        check_schedulable(self._cluster.capacity(), Demand.of(kind, spec))
-        job, new = self._store.create(
-            kind, _name(kind, spec), spec, priority=spec.get("priority", 0), tags=spec.get("tags"),
-            idempotency_key=idempotency_key, retry_of=retry_of,
-        )  # fmt: skip
-        self._heard(job.id, job)
-        return job, new
+        [answer] = self.submit_all([Submission(kind, spec, idempotency_key, retry_of)])
+        if isinstance(answer, TrainingError):
+            raise answer
+        return answer
+
+    def submit_all(self, asked: Sequence[Submission]) -> list[tuple[Job, bool] | TrainingError]:
+        """Stores jobs by one write; answers for each what `submit` would, or the error that it would raise."""
+        drafts = [self._drafted(one) for one in asked]
+        stored = iter(self._store.add([draft for draft in drafts if isinstance(draft, NewJob)]))
+        answers = [next(stored) if isinstance(draft, NewJob) else draft for draft in drafts]
+        for answer in answers:
+            if not isinstance(answer, TrainingError):
+                self._heard(answer[0].id, answer[0])
+        return answers
 
     def cancel(self, job_id: str) -> Job:
         """Asks a job to stop.
@@ -238,6 +257,17 @@ class Controller:
         done = [self._hand_over(pending[job_id]) for job_id in chosen]
         self._look = False
         return done
+
+    def _drafted(self, asked: Submission) -> NewJob | TrainingError:
+        spec = asked.spec
+        try:
+            check_schedulable(self._cluster.capacity(), Demand.of(asked.kind, spec))
+            return self._store.draft(
+                asked.kind, _name(asked.kind, spec), spec, priority=spec.get("priority", 0), tags=spec.get("tags"),
+                idempotency_key=asked.idempotency_key, retry_of=asked.retry_of,
+            )  # fmt: skip
+        except (SpecError, ResourceError) as error:
+            return error
 
     def _hand_over(self, job: Job) -> Action:
         """A crash after the attempt is counted leaves a pending job, which the next dispatcher hands over again."""

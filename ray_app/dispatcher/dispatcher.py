@@ -13,8 +13,9 @@ from ray_app.dispatcher.attempts import Announced
 from ray_app.dispatcher.changes import Changes
 from ray_app.dispatcher.cluster import Cluster
 from ray_app.dispatcher.control_thread import ControlThread
-from ray_app.dispatcher.controller import Action, Controller
+from ray_app.dispatcher.controller import Action, Controller, Submission
 from ray_app.dispatcher.counts import Counts
+from ray_app.dispatcher.intake import Intake
 from ray_app.dispatcher.messages import Outcome, Report, TaskEnd, Whereabouts
 from ray_app.dispatcher.metrics import JobMetrics
 from ray_app.dispatcher.monitor_desk import MONITOR_TAG, MonitorDesk
@@ -65,6 +66,7 @@ class Dispatcher:
         self._sender: SenderThread | None = None
         self._draining = False
         self._control = ControlThread(self._make_controller)
+        self._intake = Intake(self._control.call)
 
     def close(self) -> None:
         """Ends the threads; what is stored stays."""
@@ -84,7 +86,7 @@ class Dispatcher:
         self, kind: JobKind, spec: dict[str, Any], *, idempotency_key: str | None = None, retry_of: str | None = None
     ) -> tuple[Job, bool]:
         """Stores the job and answers only then; see the port."""
-        return await self._do(lambda controller: controller.submit(kind, spec, idempotency_key, retry_of))
+        return await asyncio.wrap_future(self._intake.submit(Submission(kind, spec, idempotency_key, retry_of)))
 
     async def cancel(self, job_id: str) -> Job:
         """Asks the job to stop."""

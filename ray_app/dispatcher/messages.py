@@ -34,6 +34,16 @@ class Place:
 
 
 @dataclass(frozen=True)
+class StoreAddress:
+    """Where the job store is, for whoever only reads it."""
+
+    url: str = field(repr=False)
+    """May hold a password."""
+    node_id: str | None
+    """The node whose disk holds it; None where it is reached by the network."""
+
+
+@dataclass(frozen=True)
 class Assignment:
     """One attempt at a job, as it is handed to a worker."""
 

@@ -8,9 +8,8 @@ from types import TracebackType
 from typing import Any, Self
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import IntegrityError
 
-from ray_app.jobs import happenings, queries, writes
+from ray_app.jobs import happenings, new_jobs, queries, writes
 from ray_app.jobs.database import Database
 from ray_app.jobs.happenings import Happening
 from ray_app.jobs.ids import IdFactory
@@ -20,6 +19,7 @@ from ray_app.jobs.model import Job, JobError, JobEvent, JobKind, JobPage, JobQue
 from ray_app.jobs.monitors.store import MonitorStore
 from ray_app.jobs.pools.store import PoolStore
 from ray_app.jobs.webhooks import WebhookEvent, WebhookStore, add_deliveries
+from training.errors import ConflictError
 
 DEFAULT_EVENT_LIMIT = 1000
 
@@ -90,20 +90,41 @@ class JobStore:
             ConflictError: the key came before with another kind or spec.
             SpecError: a tag or the key is too long or has characters that cannot be shown.
         """
+        draft = self.draft(
+            kind, name, spec, priority=priority, tags=tags, idempotency_key=idempotency_key, retry_of=retry_of
+        )
+        [stored] = self.add([draft])
+        if isinstance(stored, ConflictError):
+            raise stored
+        return stored
+
+    def draft(
+        self, kind: JobKind, name: str, spec: dict[str, Any], *, priority: int = 0, tags: dict[str, str] | None = None,
+        idempotency_key: str | None = None, retry_of: str | None = None,
+    ) -> new_jobs.NewJob:  # fmt: skip
+        """A job with its id, which is not stored yet.
+
+        Raises:
+            SpecError: a tag or the key is too long or has characters that cannot be shown.
+        """
         now = self._clock()
-        new = writes.NewJob(
+        return new_jobs.NewJob(
             id=self._ids.new(now), kind=kind, name=name, spec=spec, priority=priority, tags=tags or {},
             idempotency_key=idempotency_key, retry_of=retry_of, created_at=now,
         )  # fmt: skip
-        try:
-            job = self._database.write(lambda connection: writes.insert_job(connection, new), repeatable=True)
-        except IntegrityError:
-            # somebody else stored the key between our look and our insert
-            same = self._database.read(lambda connection: writes.find_same(connection, new))
-            if same is None:
-                raise
-            job = same
-        return job, job.id == new.id
+
+    def add(self, drafts: Sequence[new_jobs.NewJob]) -> Sequence[tuple[Job, bool] | ConflictError]:
+        """Stores drafts, all by one transaction: to reach the disk costs as much for one as for many.
+
+        Answers for each what `create` would, or the error that it would raise.
+        """
+        if not drafts:
+            return []
+        stored = self._database.write(lambda connection: new_jobs.insert_jobs(connection, drafts), repeatable=True)
+        return [
+            job if isinstance(job, ConflictError) else (job, job.id == draft.id)
+            for job, draft in zip(stored, drafts, strict=True)
+        ]
 
     def request_cancel(self, job_id: str) -> Job:
         """A PENDING job is CANCELLED at once; a RUNNING one gets `cancel_requested`.

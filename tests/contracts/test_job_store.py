@@ -77,6 +77,32 @@ class TestCreate:
             new_job(store, idempotency_key=key)
 
 
+class TestAdd:
+    def test_one_write_stores_what_can_be_stored(self, store: JobStore) -> None:
+        earlier, _ = store.create("train", "credit", {"seed": 1}, idempotency_key="k")
+        asked = [("first", 1, None), ("credit", 1, "k"), ("credit", 2, "k"), ("last", 1, "n"), ("last", 1, "n")]
+        drafts = [store.draft("train", name, {"seed": seed}, idempotency_key=key) for name, seed, key in asked]
+        first, same, other, last, twin = store.add(drafts)
+        assert isinstance(other, ConflictError)
+        assert earlier.id in other.message
+        assert same == (earlier, False)
+        assert not isinstance(first, ConflictError)
+        assert not isinstance(last, ConflictError)
+        assert (first[0].id, last[0].id) == (drafts[0].id, drafts[3].id)
+        assert twin == (last[0], False)
+        assert [job.id for job in store.list(JobQuery()).items] == [drafts[3].id, drafts[0].id, earlier.id]
+        assert store.get(drafts[0].id) == first[0]
+        assert [event.type for event in store.events(drafts[3].id)] == ["state"]
+
+    def test_a_write_that_is_repeated_stores_nothing_twice(self, store: JobStore) -> None:
+        drafts = [store.draft("train", "credit", {"seed": seed}) for seed in range(2)]
+        assert store.add(drafts) == store.add(drafts)
+        assert store.counts()["PENDING"] == 2
+
+    def test_nothing_to_store(self, store: JobStore) -> None:
+        assert store.add([]) == []
+
+
 class TestLife:
     def test_a_job_that_succeeds(self, store: JobStore, clock: Clock) -> None:
         created = clock.now

@@ -6,11 +6,13 @@ import asyncio
 import os
 import signal
 
+import psutil
 import pytest
 import ray
 from dispatcher_cluster import Service, dispatcher_pid
 
 from ray_app.dispatcher.client import NAME, NAMESPACE
+from ray_app.jobs.model import JobQuery
 from training.errors import UnavailableError
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -131,3 +133,17 @@ def test_a_store_that_is_away_is_said_and_waited_for(service: Service) -> None:
 
     service.do(back())
     assert service.do(service.jobs.get(done.id)) == done
+
+
+def test_jobs_are_read_while_the_dispatcher_does_not_answer(service: Service) -> None:
+    done = service.final(service.submit())
+    assert service.do(service.jobs.get(done.id)) == done
+    dispatcher = psutil.Process(dispatcher_pid())
+    dispatcher.suspend()
+    try:
+        assert service.do(service.jobs.get(done.id)) == done
+        assert service.do(service.jobs.list(JobQuery())).items == [done]
+        assert service.do(service.jobs.active("a=b")) == 0
+    finally:
+        dispatcher.resume()
+    assert service.final(service.submit()).status == "SUCCEEDED"

@@ -25,6 +25,7 @@ from training.spec import Source
 
 _LARGE_BYTES = 64 * 2**20
 """From this size on each column is converted and freed on its own, so that the peak is one table and one column."""
+_THREADS_BYTES = 2**20
 BATCH_ROWS = 65_536
 SAMPLE_ROWS, LEAST_SAMPLE_ROWS = 200_000, 1_000
 """What is looked at of rows that memory does not hold; of few rows the checks could not tell anything."""
@@ -136,7 +137,9 @@ def _frame(tables: list[Any], *, large: bool) -> pd.DataFrame:
     """Turns the only element of a list into a frame, and frees it column by column as it goes."""
     table = tables.pop()
     if not large:
-        small: pd.DataFrame = decoded(table).to_pandas(coerce_temporal_nanoseconds=False)
+        # to hand a few rows to another thread takes longer than to turn them
+        threads = table.nbytes >= _THREADS_BYTES
+        small: pd.DataFrame = decoded(table).to_pandas(coerce_temporal_nanoseconds=False, use_threads=threads)
         return small
     frame = table.to_pandas(split_blocks=True, self_destruct=True, coerce_temporal_nanoseconds=False)
     del table
