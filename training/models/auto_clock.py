@@ -19,10 +19,12 @@ MEMORY_SHARE = 0.8
 """Of the memory that is free; the rest is for the operating system and for estimates that are too low."""
 FIRST_SHARE, FIRST_MOST_S = 0.06, 10.0
 """Kept for the combination before anything is known of what it takes."""
-MOST_SHARE = 0.4
-"""Of the budget that is kept for what comes after the last fit."""
-CALIBRATION_ROW_S = 6e-6
+MOST_COMBINING, MOST_CORRECTING, MOST_JOB = 0.15, 0.1, 0.4
+"""Of the budget that is kept for the combination, for the corrections, and for the job after them."""
+CALIBRATION_ROW_S = 1.2e-5
 """Of each held-out row and class, to try the corrections of the probabilities."""
+USUAL_ROUNDS = 0.5
+"""Of those that a bag may have; the selection ends earlier where nothing helps any more."""
 TIMED = GreedyOptions(bags=1, rounds=2, share=1.0)
 """A small part of a combination, from whose time that of the whole follows."""
 
@@ -44,17 +46,20 @@ class Budget:
 
 
 def combining_s(scores: Sequence[Scores], rows: Rows, folds: int) -> float:
-    """What it takes to combine members with these scores and one more, once for each fold and once for all, and to
-    correct the probabilities: measured on a small part of it."""
+    """What it takes to combine members with these scores and one more, once for each fold and once for all: measured on
+    a small part of it."""
     options = GreedyOptions()
     scores = [*scores, *scores] if len(scores) == 1 else scores
     started = time.monotonic()
     combine("greedy", scores, rows, 0, TIMED)
     spent_s = time.monotonic() - started
-    share = options.share * options.bags * options.rounds / (TIMED.bags * TIMED.rounds)
-    outputs = 1 if scores[0].ndim == 1 else scores[0].shape[1]
-    calibration_s = CALIBRATION_ROW_S * len(rows) * outputs if outputs > 1 else 0.0
-    return spent_s * share * (folds + 1) * (len(scores) + 1) / len(scores) + calibration_s
+    share = USUAL_ROUNDS * options.share * options.bags * options.rounds / (TIMED.bags * TIMED.rounds)
+    return spent_s * share * (folds + 1) * (len(scores) + 1) / len(scores)
+
+
+def correcting_s(scores: Scores) -> float:
+    """What it takes to try corrections of these probabilities."""
+    return 0.0 if scores.ndim == 1 else CALIBRATION_ROW_S * scores.size
 
 
 class Elapsed(SilentObserver):

@@ -15,6 +15,7 @@ from training.models.auto_clock import Budget
 from training.models.auto_portfolio import Shape, names, portfolio
 from training.models.auto_search import Search, usable
 from training.models.base import FitContext, FitData, FittedModel, HeldOut, Member, ModelFamily
+from training.models.combining import GreedyOptions
 from training.models.fitting import features_of
 from training.models.hybrid_params import check_params
 from training.models.members import TIME_OVER, Combining, default_folds, reason_of, stack
@@ -74,7 +75,8 @@ class AutoFamily(ModelFamily):
             _raise_if_data(search)
             fitted = _constant(pool, search)
         else:
-            found = stack(pool, members, Combining("greedy", context.seed))
+            options = GreedyOptions(deadline=search.combined_by())
+            found = stack(pool, members, Combining("greedy", context.seed, options))
             described = {
                 "n_folds": len(folds),
                 "members": {member.name: dict(member.params()) for member in members if member.is_complete},

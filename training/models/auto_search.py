@@ -13,7 +13,16 @@ import numpy.typing as npt
 
 from training.data.table import Rows
 from training.errors import FitError
-from training.models.auto_clock import MOST_SHARE, Budget, Elapsed, combining_s, free_memory_mb
+from training.models.auto_clock import (
+    MOST_COMBINING,
+    MOST_CORRECTING,
+    MOST_JOB,
+    Budget,
+    Elapsed,
+    combining_s,
+    correcting_s,
+    free_memory_mb,
+)
 from training.models.auto_portfolio import Candidate, Shape
 from training.models.base import FitContext, ModelFamily
 from training.models.combining import mean_loss
@@ -27,14 +36,16 @@ REPEATED = 2
 """Configurations that are repeated: the best ones."""
 LEAST_FIT_S = 0.05
 """A fit that has less time is not worth its start."""
+LEAST_SHARE = 0.1
+"""Of the time that a fit takes to its own end: one that has less gives no member worth its time."""
 
 
 @dataclass
 class Search:
     """One search; `members` are in the order in which they were tried.
 
-    What comes after the last fit is kept free, and is estimated anew after each member: to combine those that there are
-    (`combining_kept_s`), and the rest of the job where that has a budget too (`job_kept_s`).
+    What comes after the last fit is kept free, and is estimated anew after each member: to combine those that there
+    are, to correct their probabilities, and the rest of the job where that has a budget too.
     """
 
     pool: Pool
@@ -49,6 +60,7 @@ class Search:
     pace: float = 1.0
     """How much longer than estimated the fits take here."""
     combining_kept_s: float = field(init=False)
+    correcting_kept_s: float = 0.0
     job_kept_s: float = 0.0
 
     def __post_init__(self) -> None:
@@ -68,12 +80,16 @@ class Search:
                 if needed_s < self._left_s():
                     self._try(candidate, f"{candidate.name} #{repeat + 1}", repeat)
 
+    def combined_by(self) -> float:
+        """time.monotonic() at which the members must be combined."""
+        end = time.monotonic() + self.budget.left_s()
+        if self.context.deadline is not None:
+            end = min(end, self.context.deadline - self.job_kept_s)
+        return end - self.correcting_kept_s
+
     def _left_s(self) -> float:
         """Seconds until the last fit must be over."""
-        left_s = self.budget.left_s()
-        if self.context.deadline is not None:
-            left_s = min(left_s, self.context.deadline - time.monotonic() - self.job_kept_s)
-        return left_s - self.combining_kept_s
+        return self.combined_by() - time.monotonic() - self.combining_kept_s
 
     def _try(self, candidate: Candidate, name: str, repeat: int) -> None:
         member = FoldedModel(name, self.folds)
@@ -118,15 +134,17 @@ class Search:
     def _learn_from(self, candidate: Candidate, member: FoldedModel, shape: Shape) -> None:
         """Notes how long a candidate takes, and how long what comes after the last fit will take."""
         self.seconds[candidate.name] = member.fit_s / len(self.folds)
-        if candidate.spec.family != "torch":  # networks end at their deadline, whatever was estimated
+        if candidate.spec.family == "xgboost":  # what cannot be interrupted is boosting too
             self.pace = max(self.pace, self.seconds[candidate.name] / candidate.seconds(shape))
         complete = [one for one in self.members if one.is_complete]
-        most_s = MOST_SHARE * self.budget.total_s
+        total_s = self.budget.total_s
         scores = [one.scores(len(self.pool), self._held) for one in complete]
-        self.combining_kept_s = min(most_s, combining_s(scores, self._held_rows, len(self.folds)))
+        self.correcting_kept_s = min(MOST_CORRECTING * total_s, correcting_s(scores[0]))
+        combining = combining_s(scores, self._held_rows, len(self.folds))
+        self.combining_kept_s = min(MOST_COMBINING * total_s, combining)
         if self.context.rest_of_job_s is not None:
             row_s = sum(one.row_s() for one in complete)
-            self.job_kept_s = min(most_s, self.context.rest_of_job_s(len(complete) + 1, row_s))
+            self.job_kept_s = min(MOST_JOB * total_s, self.context.rest_of_job_s(len(complete) + 1, row_s))
 
     def _why_not(self, candidate: Candidate, shape: Shape) -> str:
         left_s, memory_mb = self._left_s(), candidate.memory_mb(shape) * runner_of(self.context).slots
@@ -134,6 +152,9 @@ class Search:
             return f"it would take about {memory_mb:,.0f} MB of memory, {free_memory_mb():,.0f} MB are free"
         if left_s / self._waves() < LEAST_FIT_S:
             return "no time was left"
+        least_s = LEAST_SHARE * candidate.seconds(shape) * self._waves()
+        if left_s < least_s and any(member.is_complete for member in self.members):
+            return f"it needs about {least_s:.0f} s at least, and {left_s:.0f} s were left"
         if not candidate.interruptible and candidate.seconds(shape) * self.pace * self._waves() > left_s:
             return "it cannot be interrupted, and would take longer than there is time"
         return ""

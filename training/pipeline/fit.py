@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from functools import partial
 
 from training.distributed import engine_of
 from training.distributed.fit_tasks import ray_fits
@@ -16,7 +15,7 @@ from training.pipeline.job import Job
 from training.pipeline.prepare import Checked, Parts
 from training.pipeline.spread import spread_of
 from training.pipeline.structure import structure_of
-from training.pipeline.time_kept import fit_deadline, rest_of_job_s
+from training.pipeline.time_kept import RestOfJob, fit_deadline
 from training.spec import TrainSpec
 
 logger = logging.getLogger("training")
@@ -50,7 +49,7 @@ def fit_model(job: Job, checked: Checked, parts: Parts) -> Fit:
         deadline=fit_deadline(job, len(parts.test)),
         checkpoint_folder=job.checkpoints,
         runner=_runner(spec),
-        rest_of_job_s=partial(rest_of_job_s, job, parts),
+        rest_of_job_s=RestOfJob(job, checked, parts),
     )
     data = FitData(checked.schema, parts.train, parts.validation, structure_of(checked, spec))
     study = None
