@@ -1,14 +1,16 @@
 """All benchmarks, or those named: python -m benchmarks [small_jobs first_line reads long_fit …].
 
-Some can be run in parts: python -m benchmarks tuning.speed tuning.asha:0,1
+Some can be run in parts: python -m benchmarks tuning.speed tuning.asha:0,1 accuracy.german_credit:auto,tabm
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from benchmarks import (
+    accuracy,
     active_learning,
     data,
     distributed,
@@ -17,6 +19,7 @@ from benchmarks import (
     long_fit,
     monitoring,
     monitoring_http,
+    prediction,
     reads,
     risk_service,
     small_jobs,
@@ -33,20 +36,29 @@ BENCHMARKS = {
     "distributed": distributed.rows,
     "data": data.rows,
     "evaluation": evaluation.rows,
+    "prediction": prediction.rows,
     "risk_service": risk_service.rows,
     "active_learning": active_learning.rows,
     "monitoring": monitoring.rows,
     "monitoring_http": monitoring_http.rows,
 }
 
-PARTS: Mapping[str, Mapping[str, Callable[..., list[Row]]]] = {"tuning": tuning.PARTS, "data": data.PARTS}
+PARTS: Mapping[str, Mapping[str, Callable[..., list[Row]]]] = {
+    "tuning": tuning.PARTS,
+    "data": data.PARTS,
+    "prediction": {label: partial(prediction.rows, label) for label in prediction.MODELS},
+    "accuracy": accuracy.PARTS,
+}
+"""`accuracy` is not among all benchmarks: it takes long, and needs data that are no part of the project."""
 
 
 def measured(name: str) -> list[Row]:
     """A benchmark, or the part of it that is named after a dot, with its arguments after a colon."""
     benchmark, _, part = name.partition(".")
-    if not part:
+    if not part and benchmark in BENCHMARKS:
         return BENCHMARKS[benchmark]()
+    if not part:
+        return [row for one in PARTS[benchmark].values() for row in one()]
     what, _, arguments = part.partition(":")
     return PARTS[benchmark][what](*filter(None, arguments.split(",")))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -13,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 from training.errors import FitError
 from training.events import Observer
-from training.models.parallel import FitOutcome, FitTask, limit_of, run_task
+from training.models.parallel import LEARNING_SHARE, FitOutcome, FitTask, limit_of, run_task
 from training.models.pool import Pool
 from training.releasing import cancel
 
@@ -47,6 +48,7 @@ class RayFits:
         waiting = list(enumerate(tasks))[::-1]
         running: dict[ray.ObjectRef[FitOutcome], int] = {}
         ways = manners()
+        until = None if deadline is None else time.time() + deadline - time.monotonic()
         try:
             while waiting or running:
                 while waiting and len(running) < at_once:
@@ -54,7 +56,7 @@ class RayFits:
                     number, task = waiting.pop()
                     name = f"fit:{task.spec.family}:{number}"
                     made = _task.options(name=name, num_cpus=cpus).remote(
-                        shared, replace(task, cpus=cpus), limit_s, ways
+                        shared, replace(task, cpus=cpus), limit_s, ways, until
                     )
                     running[made] = number
                 observer.progress((len(tasks) - len(waiting) - len(running)) / len(tasks))
@@ -71,9 +73,14 @@ def ray_fits(cpus: int) -> RayFits | None:
     return RayFits(cpus) if cpus > 1 and ray.is_initialized() else None
 
 
-def _run(pool: Pool, task: FitTask, limit_s: float | None, ways: Manners) -> FitOutcome:
-    """The task. The processes that run it have run others."""
+def _run(pool: Pool, task: FitTask, limit_s: float | None, ways: Manners, until: float | None) -> FitOutcome:
+    """The task. The processes that run it have run others.
+
+    `until`: time.time() of the deadline. A task that had to wait for a CPU, or for a process, has less than `limit_s`.
+    """
     behave(ways)
+    if limit_s is not None and until is not None:
+        limit_s = min(limit_s, LEARNING_SHARE * max(0.0, until - time.time()))
     with threadpool_limits(task.cpus):
         return run_task(pool, task, limit_s)
 

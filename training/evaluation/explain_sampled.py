@@ -10,11 +10,13 @@ from training.evaluation.contributions import Contributions
 from training.evaluation.statistic import FloatArray, IntArray
 from training.mts_scoring.model import ScoringModel
 
-ROWS = 100
+ROWS, LEAST_ROWS = 100, 20
 PAIRS = 2
 """Orders per row come in pairs, one the reverse of the other, which cancels much of the sampling noise."""
 CELLS = 4_000_000
 """Rows times columns that are scored for one explanation; a wide table explains fewer rows."""
+SCORING_US = 4e6
+"""About how long the scores may take; a slow model explains fewer rows."""
 
 
 def explain_sampled(
@@ -28,13 +30,15 @@ def explain_sampled(
 
     Args:
         model: any model; it is only asked for scores.
-        frame: rows to explain; at most ROWS of them, fewer of a wide table, are taken.
+        frame: rows to explain; at most ROWS of them, fewer of a wide table or for a slow model, are taken.
         background: rows that stand for "not known".
         seed: of the orders and of the choice of background rows.
     """
     columns = tuple(feature.name for feature in model.features)
     wide = len(columns)
-    rows = min(len(frame), ROWS, max(1, CELLS // (2 * PAIRS * (wide + 1) * max(1, wide))))
+    scored = 2 * PAIRS * (wide + 1)
+    fast = max(LEAST_ROWS, int(SCORING_US // (scored * model.predictor.row_us())))
+    rows = min(len(frame), ROWS, fast, max(1, CELLS // (scored * max(1, wide))))
     generator = np.random.default_rng(seed)
     orders = np.stack([generator.permutation(wide) for _ in range(rows * PAIRS)])
     orders = np.concatenate([orders, orders[:, ::-1]])

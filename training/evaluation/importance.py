@@ -9,14 +9,13 @@ import pandas as pd
 
 from training.evaluation.metrics import Target, greater_is_better, point_metrics
 from training.evaluation.statistic import FloatArray
-from training.mts_scoring.calibrated_predictor import CalibratedPredictor
 from training.mts_scoring.model import ScoringModel
-from training.mts_scoring.xgboost_predictor import XGBoostPredictor
 
 MAX_ROWS = 2_000
-MIN_ROWS = 500
-MAX_ROW_TREES = 100_000_000
-"""Rows scored times trees of a booster, over all shuffles: about a second. A larger one shuffles fewer rows."""
+MIN_ROWS, LEAST_ROWS = 500, 60
+FAST_US, SLOW_US = 1e6, 4e6
+"""All shuffles together take about FAST_US, if that is MIN_ROWS and more; of a slow model fewer, so that they take no
+longer than SLOW_US; never less than LEAST_ROWS."""
 REPEATS = 3
 MAX_COLUMNS = 60
 ROWS_PER_CALL = 60_000
@@ -72,16 +71,10 @@ def permutation_importance(
 
 
 def rows_shuffled(model: ScoringModel, available: int, columns: int) -> int:
-    """How many rows the shuffles are of: the fewer the more trees a booster has, down to MIN_ROWS."""
-    predictor = model.predictor
-    if isinstance(predictor, CalibratedPredictor):
-        predictor = predictor.inner
-    most = MAX_ROWS
-    if isinstance(predictor, XGBoostPredictor):
-        trees = predictor.booster.num_boosted_rounds() * (predictor.num_classes if predictor.num_classes > 2 else 1)
-        scored = REPEATS * max(1, min(columns, MAX_COLUMNS)) * max(1, trees)
-        most = min(MAX_ROWS, max(MIN_ROWS, MAX_ROW_TREES // scored))
-    return min(available, most)
+    """How many rows the shuffles are of: the fewer the longer a model takes for a row."""
+    row_us = REPEATS * max(1, min(columns, MAX_COLUMNS)) * model.predictor.row_us()
+    fast, slow = int(FAST_US // row_us), int(SLOW_US // row_us)
+    return min(available, MAX_ROWS, max(fast, min(MIN_ROWS, slow), LEAST_ROWS))
 
 
 def _shuffled(sample: pd.DataFrame, names: list[str], generator: np.random.Generator) -> pd.DataFrame:

@@ -3,33 +3,63 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import psutil
 
+from training.data.table import Rows
 from training.events import Observer, SilentObserver
+from training.models.base import Scores
+from training.models.combining import GreedyOptions, combine
 
 MOST_PROGRESS = 0.98
 """Before the members are combined."""
 MEMORY_SHARE = 0.8
 """Of the memory that is free; the rest is for the operating system and for estimates that are too low."""
+FIRST_SHARE, FIRST_MOST_S = 0.06, 10.0
+"""Kept for the combination before anything is known of what it takes."""
+MOST_COMBINING, MOST_CORRECTING, MOST_JOB = 0.15, 0.1, 0.4
+"""Of the budget that is kept for the combination, for the corrections, and for the job after them."""
+CALIBRATION_ROW_S = 1.2e-5
+"""Of each held-out row and class, to try the corrections of the probabilities."""
+USUAL_ROUNDS = 0.5
+"""Of those that a bag may have; the selection ends earlier where nothing helps any more."""
+TIMED = GreedyOptions(bags=1, rounds=2, share=1.0)
+"""A small part of a combination, from whose time that of the whole follows."""
 
 
 @dataclass(frozen=True)
 class Budget:
-    """Seconds from `started` (time.monotonic) to the end; some of them are kept for combining the members."""
+    """Seconds from `started` (time.monotonic()) to the end."""
 
     total_s: float
     started: float = field(default_factory=time.monotonic)
 
-    @property
-    def combining_s(self) -> float:
-        """What is kept for the combination."""
-        return min(10.0, 0.06 * self.total_s)
-
     def left_s(self) -> float:
-        """Seconds until the last fit must be over."""
-        return self.started + self.total_s - self.combining_s - time.monotonic()
+        """Seconds until everything must be over."""
+        return self.started + self.total_s - time.monotonic()
+
+    def first_reserve_s(self) -> float:
+        """What is kept for combining while nothing is known."""
+        return min(FIRST_MOST_S, FIRST_SHARE * self.total_s)
+
+
+def combining_s(scores: Sequence[Scores], rows: Rows, folds: int) -> float:
+    """What it takes to combine members with these scores and one more, once for each fold and once for all: measured on
+    a small part of it."""
+    options = GreedyOptions()
+    scores = [*scores, *scores] if len(scores) == 1 else scores
+    started = time.monotonic()
+    combine("greedy", scores, rows, 0, TIMED)
+    spent_s = time.monotonic() - started
+    share = USUAL_ROUNDS * options.share * options.bags * options.rounds / (TIMED.bags * TIMED.rounds)
+    return spent_s * share * (folds + 1) * (len(scores) + 1) / len(scores)
+
+
+def correcting_s(scores: Scores) -> float:
+    """What it takes to try corrections of these probabilities."""
+    return 0.0 if scores.ndim == 1 else CALIBRATION_ROW_S * scores.size
 
 
 class Elapsed(SilentObserver):

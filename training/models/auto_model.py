@@ -15,9 +15,10 @@ from training.models.auto_clock import Budget
 from training.models.auto_portfolio import Shape, names, portfolio
 from training.models.auto_search import Search, usable
 from training.models.base import FitContext, FitData, FittedModel, HeldOut, Member, ModelFamily
+from training.models.combining import GreedyOptions
 from training.models.fitting import features_of
 from training.models.hybrid_params import check_params
-from training.models.members import TIME_OVER, Combining, default_folds, stack
+from training.models.members import TIME_OVER, Combining, default_folds, reason_of, stack
 from training.models.pool import Pool, folds_of
 from training.mts_scoring.constant_predictor import ConstantPredictor
 from training.spec import AutoSpec, ModelSpec, SpecModel
@@ -74,7 +75,8 @@ class AutoFamily(ModelFamily):
             _raise_if_data(search)
             fitted = _constant(pool, search)
         else:
-            found = stack(pool, members, Combining("greedy", context.seed))
+            options = GreedyOptions(deadline=search.combined_by())
+            found = stack(pool, members, Combining("greedy", context.seed, options))
             described = {
                 "n_folds": len(folds),
                 "members": {member.name: dict(member.params()) for member in members if member.is_complete},
@@ -123,7 +125,8 @@ def _constant(pool: Pool, search: Search) -> FittedModel:
         values = [float(np.average(rows.target, weights=weight))]
     predictor = ConstantPredictor(values, num_classes=classes)
     missing = tuple(
-        Member(member.name, None, member.fit_s, None, str(member.error or TIME_OVER)) for member in search.members
+        Member(member.name, None, member.fit_s, None, reason_of(member.error) if member.error else TIME_OVER)
+        for member in search.members
     )
     held = HeldOut(rows.target, rows.weight, predictor.predict(rows.frame), missing, pool.structure)
     note = "no model could be fitted within the time and the memory: every row gets the same score"
@@ -137,6 +140,7 @@ def _facts(search: Search) -> dict[str, float]:
 
 def _notes(search: Search) -> tuple[str, ...]:
     left_out = [member.name for member in search.members if not member.is_complete]
+    told = tuple(note for member in search.members for note in member.notes())
     if not left_out:
-        return ()
-    return (f"within {search.budget.total_s:.0f} s these were not fitted, or failed: {', '.join(left_out)}",)
+        return told
+    return (f"within {search.budget.total_s:.0f} s these were not fitted, or failed: {', '.join(left_out)}", *told)

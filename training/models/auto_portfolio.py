@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from training.data.table import TableSchema
-from training.models.features import wide_columns
+from training.models.feature_choice import wide_columns
 from training.models.pool import Pool
 from training.spec import MemberSpec, SklearnSpec, TorchSpec, XGBoostSpec
 
@@ -68,7 +68,7 @@ def portfolio(schema: TableSchema, shape: Shape, exclude: frozenset[str] = froze
     found = [
         Candidate(
             "linear", SklearnSpec(estimator=linear, params={} if linear == "ridge" else {"max_iter": 300}), 100.0,
-            _cost(0.05, 2e-7, wide=True), _memory(wide=3.0), interruptible=False, most=0.1,
+            _cost(0.05, 2e-7, wide=True), _memory(wide=3.0), interruptible=linear != "ridge", most=0.2,
         ),
         Candidate("xgboost", XGBoostSpec(), 10.0, _cost(0.2, 3e-6), _memory(table=1.0), most=0.3),
         Candidate(

@@ -97,6 +97,9 @@ class FitContext:
     """Only this stretch of the fit, of a family whose parameters may change on the way."""
     runner: FitRunner | None = None
     """Who runs the parts of a fit that consists of several; None: one after the other, in this process."""
+    rest_of_job_s: Callable[[int, float], float] | None = None
+    """Seconds that the job needs after the fit beyond what `deadline` leaves it, for a model of so many members that
+    takes so many seconds for a row. Only a fit that knows its members can keep to it."""
 
 
 Scores = npt.NDArray[np.float64]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -33,6 +34,8 @@ class GreedyOptions:
     bags: int = 12
     rounds: int = 25
     share: float = 0.6
+    deadline: float | None = None
+    """time.monotonic() after which no further bag is begun."""
 
 
 def combine(
@@ -79,7 +82,9 @@ def _greedy(
     size = max(min(number, 3), round(options.share * number))
     bags = 1 if size == number else options.bags
     counts = np.zeros(number)
-    for _ in range(bags):
+    for bag in range(bags):
+        if bag and options.deadline is not None and time.monotonic() >= options.deadline:
+            break
         seen = np.sort(generator.permutation(number)[:size])
         found = _added(told[seen], target if is_regression else None, weight, options.rounds)
         counts[seen] += found / found.sum()

@@ -60,7 +60,7 @@ def fit_leaf_embedding(
     context.observer.progress(1.0, 0.0)
     described = {"strategy": "leaf_embedding", "trees": dict(folded.params()), "net": dict(fitted.params)}
     facts = {"num_folds": float(len(folds)), "num_trees": float(trees)} | dict(fitted.facts)
-    return FittedModel(predictor, described, facts, pair.held_out(predictor, parents))
+    return FittedModel(predictor, described, facts, pair.held_out(predictor, parents), fitted.notes)
 
 
 def _small(member: NamedMember, params: LeafParams, classes: int) -> NamedMember:

@@ -13,7 +13,7 @@ from training.errors import FitError
 from training.events import Observer
 from training.models.base import FitContext, FitData, HeldOut, Member, Scores
 from training.models.hybrid_params import NamedMember
-from training.models.members import FoldedModel
+from training.models.members import FoldedModel, reason_of
 from training.models.parallel import FitTask, ProgressPart, runner_of
 from training.models.pool import Fold, Pool, Positions, folds_of
 from training.mts_scoring.predictor import Predictor
@@ -111,5 +111,5 @@ def _member(parent: FoldedModel) -> Member:
     outcome = parent.outcomes.get(0)
     if outcome is None or outcome.scores is None:
         error = parent.error or FitError("it was not fitted")
-        return Member(parent.name, None, parent.fit_s, None, str(error) or type(error).__name__)
+        return Member(parent.name, None, parent.fit_s, None, reason_of(error))
     return Member(parent.name, outcome.scores, parent.fit_s)

@@ -65,4 +65,4 @@ def fit_residual(
     ]  # fmt: skip
     if rounds:
         facts["rounds"] = float(np.mean(rounds))
-    return FittedModel(predictor, described, facts, pair.held_out(predictor, parents))
+    return FittedModel(predictor, described, facts, pair.held_out(predictor, parents), fitted.notes)

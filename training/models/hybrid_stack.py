@@ -10,7 +10,7 @@ import numpy as np
 from training.models.base import FitContext, FitData, FittedModel
 from training.models.combining import GreedyOptions
 from training.models.hybrid_params import NamedMember, StackParams
-from training.models.members import Combining, FoldedModel, default_folds, stack
+from training.models.members import Combining, FoldedModel, default_folds, reason_of, stack
 from training.models.parallel import FitTask, runner_of
 from training.models.pool import Fold, Pool, folds_of
 
@@ -64,4 +64,5 @@ def fit_members(
 
 
 def _notes(folded: Sequence[FoldedModel]) -> tuple[str, ...]:
-    return tuple(f"{member.name} is missing: {member.error}" for member in folded if member.error is not None)
+    missing = [f"{member.name} is missing: {reason_of(member.error)}" for member in folded if member.error is not None]
+    return (*missing, *(note for member in folded for note in member.notes()))

@@ -56,6 +56,14 @@ class FoldedModel:
         """Seconds over all folds."""
         return sum(outcome.fit_s for outcome in self.outcomes.values())
 
+    def row_s(self) -> float:
+        """Seconds that a row takes with all models that serve, as measured on the held rows."""
+        return sum(
+            outcome.score_s / max(1, len(self.folds[place].held))
+            for place, outcome in self.outcomes.items()
+            if self.folds[place].serves
+        )
+
     def scores(self, rows: int, held: Positions) -> Scores:
         """Out-of-fold scores of the held rows, [held, classes] or [held]; only of a complete member."""
         scored = [
@@ -75,6 +83,11 @@ class FoldedModel:
             for place, outcome in sorted(self.outcomes.items())
             if outcome.fitted is not None and self.folds[place].serves
         ]
+
+    def notes(self) -> list[str]:
+        """What there is to say of its models, each sentence once."""
+        fitted = [outcome.fitted for _, outcome in sorted(self.outcomes.items()) if outcome.fitted]
+        return [f"{self.name}: {note}" for note in dict.fromkeys(note for one in fitted for note in one.notes)]
 
     def params(self) -> Mapping[str, Any]:
         """Parameters of the first fold's model."""
@@ -170,9 +183,13 @@ def scored_in_turn(pairs: Sequence[Pair], rows: Rows, scores: Sequence[Scores], 
 def _why(member: FoldedModel) -> str:
     if member.is_complete:
         return ""
-    if member.error is None:
-        return TIME_OVER
-    return str(member.error) or type(member.error).__name__
+    return TIME_OVER if member.error is None else reason_of(member.error)
+
+
+def reason_of(error: Exception) -> str:
+    """Why a member is missing, with the remedy where one is known."""
+    hint = error.hint if isinstance(error, TrainingError) else ""
+    return "; ".join(filter(None, (str(error) or type(error).__name__, hint)))
 
 
 def _no_member(members: Sequence[FoldedModel]) -> Exception:

@@ -43,6 +43,8 @@ class FitOutcome:
     scores: Scores | None
     fit_s: float
     error: Exception | None = None
+    score_s: float = 0.0
+    """Seconds for the scores, which are in `fit_s` too."""
 
 
 class FitRunner(Protocol):
@@ -124,13 +126,15 @@ def run_task(pool: Pool, task: FitTask, limit_s: float | None = None, observer: 
     )
     try:
         fitted = task.family.fit(task.spec, data, context)
+        learnt = time.monotonic()
         scores = _finite(fitted.predictor.predict(held.frame))
     except JobCancelledError:
         raise
     except Exception as error:  # noqa: BLE001  one member's failure, whatever it is, must not end the others
         logger.info("a fit of %s failed: %s: %s", task.spec.family, type(error).__name__, error)
         return FitOutcome(None, None, time.monotonic() - started, error)
-    return FitOutcome(fitted, scores, time.monotonic() - started)
+    now = time.monotonic()
+    return FitOutcome(fitted, scores, now - started, score_s=now - learnt)
 
 
 def _fit_data(pool: Pool, task: FitTask) -> FitData:

@@ -91,7 +91,8 @@ def folds_of(pool: Pool, count: int, seed: int) -> list[Fold]:
     - times: the held rows of each fold are later than all that it learns from, by the gap at least; the last one holds
       the validation rows. Rows of a group that is held out are not learnt from.
     - groups: whole groups, so that the folds are alike in size and classes.
-    - otherwise: by chance, within each class; a class of fewer rows than folds is learnt from in all of them.
+    - otherwise: by chance, within each class; a class of fewer rows than folds is learnt from in all of them, and
+      where most rows are of such classes there are fewer folds.
 
     Raises:
         DataError: too few rows or groups for two folds.
@@ -181,8 +182,11 @@ def _by_chance(pool: Pool, rows: Positions, count: int, generator: np.random.Gen
         pairs = spread_folds(target.astype(np.float64), min(count, len(rows)), generator)
         yield from ((rows[learnt], rows[held]) for learnt, held in pairs)
     else:
+        sizes = np.bincount(codes)[codes]
+        # of many small classes there are fewer folds, so that most rows can be held out
+        count = max(2, min(count, int(np.median(sizes)))) if len(rows) else count
         # a class of fewer rows than folds would be missing from what some fold learns
-        common = rows[np.bincount(codes)[codes] >= count]
+        common = rows[sizes >= count]
         for _, held in stratified_folds(pool.rows.target[common].astype(np.int64), count, generator):
             yield np.setdiff1d(rows, common[held]), common[held]
 

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
+from sklearn.exceptions import ConvergenceWarning
 from threadpoolctl import threadpool_limits
 
 from training.data.table import Rows
@@ -28,6 +29,8 @@ TREES_PER_STEP = 10
 ROUNDS_WITH_VALIDATION = 1000
 """Most rounds of histogram boosting; early stopping ends it long before."""
 ROUNDS_WITHOUT_VALIDATION = 300
+ITERATIONS_PER_STEP = 50
+"""Of lbfgs, after which the deadline is looked at. Each step begins without what the last one knew of the curvature."""
 
 
 class SklearnFamily(ModelFamily):
@@ -37,8 +40,8 @@ class SklearnFamily(ModelFamily):
     are, histogram boosting splits natively on categories. Only histogram boosting uses the validation rows: it stops
     early on them.
 
-    Deadline and cancellation are seen between batches of trees in a forest, and only before and after the fit of the
-    other estimators, which cannot be interrupted.
+    Deadline and cancellation are seen between batches of trees in a forest and, if there is a deadline, between steps
+    of a logistic regression; and only before and after the fit of the other estimators, which cannot be interrupted.
     """
 
     name: ClassVar[str] = "sklearn"
@@ -107,6 +110,9 @@ def _fit(plan: Plan, encoder: TableEncoder, data: FitData, context: FitContext) 
         _grow(estimator, matrix, data.train, context)
         return estimator
     context.observer.progress(0.0)
+    if plan.name == "logistic_regression" and context.deadline is not None and estimator.solver == "lbfgs":
+        _iterate(estimator, matrix, data.train, context)
+        return estimator
     if context.deadline is not None and time.monotonic() >= context.deadline:
         raise FitError(f"{plan.name}: the time budget was over before the fit began", hint="raise time_budget_s")
     extra: dict[str, Any] = {}
@@ -115,9 +121,16 @@ def _fit(plan: Plan, encoder: TableEncoder, data: FitData, context: FitContext) 
             categorical_features=np.array(encoder.is_categorical) if any(encoder.is_categorical) else None
         )
         extra = _early_stopping(plan, estimator, encoder, data.validation)
+        matrix = _without_holes(matrix)
     estimator.fit(matrix, data.train.target, sample_weight=data.train.weight, **extra)
     context.observer.progress(1.0, 0.0)
     return estimator
+
+
+def _without_holes(matrix: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """The matrix with 0 in columns that hold nothing: scikit-learn 1.9 fails to bin them, and splits on no constant."""
+    empty = np.isnan(matrix).all(axis=0)
+    return np.where(empty, matrix.dtype.type(0), matrix) if empty.any() else matrix
 
 
 def _early_stopping(plan: Plan, estimator: Any, encoder: TableEncoder, validation: Rows | None) -> dict[str, Any]:
@@ -145,6 +158,29 @@ def _grow(forest: Any, matrix: npt.NDArray[Any], train: Rows, context: FitContex
         if reporter.step(grown, {}) and grown < wanted:
             logger.warning("the time budget ended the forest after %d of %d trees", grown, wanted)
             break
+    reporter.finish()
+
+
+def _iterate(estimator: Any, matrix: npt.NDArray[Any], train: Rows, context: FitContext) -> None:
+    """Fits by lbfgs some iterations at a time, each time from where the last one ended, and may stop in between."""
+    wanted, done = int(estimator.max_iter), 0
+    reporter = FitReporter(context, wanted)
+    estimator.set_params(warm_start=True)
+    while done < wanted:
+        step = min(ITERATIONS_PER_STEP, wanted - done)
+        estimator.set_params(max_iter=step)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # of each step
+            estimator.fit(matrix, train.target, sample_weight=train.weight)
+        done += step
+        if int(np.max(estimator.n_iter_)) < step:
+            break
+        if reporter.step(done, {}) and done < wanted:
+            logger.warning("the time budget ended the logistic regression after %d of %d iterations", done, wanted)
+            break
+    else:
+        logger.warning("logistic_regression: lbfgs has not converged after %d iterations", wanted)
+    estimator.set_params(warm_start=False, max_iter=wanted)
     reporter.finish()
 
 

@@ -30,6 +30,7 @@ logger = logging.getLogger("training")
 
 RETRY_FACTOR = 0.25
 """Share of the learning rate with which a training that diverged starts again, once."""
+DIVERGED_HINT = "lower model.params.learning_rate, or look for extreme values in the target and the weights"
 
 PILOT_PARTS = 5
 """Where there are no validation rows, one of so many parts of the training rows chooses the number of epochs; of few
@@ -167,7 +168,16 @@ def fitted_model(setup: NetworkSetup, networks: list[Network], trainings: list[T
     predictor: TorchPredictor = predictor_class(
         setup.encoder, setup.plan, networks, num_classes=setup.num_classes, target=setup.target
     )
-    return FittedModel(predictor, setup.described, _facts(networks, trainings, setup.recipe, setup.target))
+    facts = _facts(networks, trainings, setup.recipe, setup.target)
+    return FittedModel(predictor, setup.described, facts, notes=_notes(trainings, setup.recipe))
+
+
+def _notes(trainings: list[Training], recipe: Recipe) -> tuple[str, ...]:
+    count = sum(training.diverged for training in trainings)
+    if not count:
+        return ()
+    which = "the network is" if len(trainings) == 1 else f"{count} of {len(trainings)} networks are"
+    return (f"{_diverged(recipe)}; {which} as after the best epoch before: {DIVERGED_HINT}",)
 
 
 def _with_pilots(job: _Job, count: int) -> _Job:
@@ -200,7 +210,8 @@ def _train_all(job: _Job, count: int) -> tuple[list[Network], list[Training]]:
 
 
 def _train_one(job: _Job, number: int, name: str = "") -> tuple[Network, Training]:
-    """Trains one network; one that diverges starts again with a lower learning rate, once."""
+    """Trains one network; one that diverges starts again with a lower learning rate, once. If that diverges too, the
+    better one of the two is kept as it was after its best epoch."""
     name = name or f"network {number}"
     kept = job.peers.kept(name)
     if kept is not None:
@@ -209,14 +220,21 @@ def _train_one(job: _Job, number: int, name: str = "") -> tuple[Network, Trainin
         job.clock.skip(training.epochs)
         job.clock.network_is_done()
         return network.to(job.train.target.device), training
+    network, training = _trained(job, number, name)
+    job.clock.network_is_done()
+    job.peers.keep(name, {"network": network.state_dict(), "training": astuple(training)})
+    return network, training
+
+
+def _trained(job: _Job, number: int, name: str) -> tuple[Network, Training]:
     weights_seed, order_seed = (int(word) for word in np.random.SeedSequence([job.seed, number]).generate_state(2))
     device = job.train.target.device
-    recipe = job.recipe
-    for attempt in range(2):
+    rescued: list[tuple[Network, Training]] = []
+    for rate in (job.recipe.learning_rate, job.recipe.learning_rate * RETRY_FACTOR):
         network = job.plan.build(weights_seed, job.start).to(device)
         run = TrainingRun(
             network=network,
-            recipe=recipe,
+            recipe=replace(job.recipe, learning_rate=rate),
             train_rows=job.train,
             validation_rows=job.validation,
             generator=torch.Generator(device).manual_seed(order_seed + job.peers.rank),
@@ -225,21 +243,20 @@ def _train_one(job: _Job, number: int, name: str = "") -> tuple[Network, Trainin
             name=name,
         )
         try:
-            training = run.train()
-        except DivergedError:
-            lower = recipe.learning_rate * RETRY_FACTOR
-            if attempt == 0:
-                logger.warning("torch: the loss is no number any more; starting again with learning_rate %g", lower)
-                recipe = replace(recipe, learning_rate=lower)
-        else:
-            job.clock.network_is_done()
-            job.peers.keep(name, {"network": network.state_dict(), "training": astuple(training)})
-            return network, training
-    raise FitError(
-        f"torch: the loss became NaN or infinite, with learning_rate {job.recipe.learning_rate:g} and again with "
-        f"{job.recipe.learning_rate * RETRY_FACTOR:g}",
-        hint="lower model.params.learning_rate, or look for extreme values in the target and the weights",
-    )
+            return network, run.train()
+        except DivergedError as error:
+            logger.warning("torch: with learning_rate %g the loss is no number any more", rate)
+            if error.best is not None:
+                rescued.append((network, error.best))
+    if rescued:
+        sign = -1.0 if job.recipe.maximize else 1.0
+        return min(rescued, key=lambda pair: sign * (pair[1].best_score or 0.0))
+    raise FitError(f"torch: {_diverged(job.recipe)}", hint=DIVERGED_HINT)
+
+
+def _diverged(recipe: Recipe) -> str:
+    rate = recipe.learning_rate
+    return f"the loss became NaN or infinite, with learning_rate {rate:g} and again with {rate * RETRY_FACTOR:g}"
 
 
 def device_of(gpus: int) -> torch.device:

@@ -23,7 +23,14 @@ from training.mts_scoring.torch_predictor import BATCH_ROWS, average
 
 
 class DivergedError(Exception):
-    """The loss is no longer a number."""
+    """The loss is no longer a number.
+
+    `best`: the training up to its best epoch, whose weights the network has; None where no epoch came to its end.
+    """
+
+    def __init__(self, best: Training | None = None) -> None:
+        super().__init__()
+        self.best = best
 
 
 @dataclass(frozen=True)
@@ -82,6 +89,8 @@ class Training:
     epochs: int
     best_epoch: int
     best_score: float | None
+    diverged: bool = False
+    """Whether the loss became no number after the epoch that was kept."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,9 +118,18 @@ class TrainingRun:
             DivergedError: the loss is no longer a number.
             JobCancelledError: somebody asked the job to stop.
         """
+        best = Best(self.recipe.maximize)
+        try:
+            return self._train(best)
+        except DivergedError:
+            if not best.weights:
+                raise
+            self.network.load_state_dict(best.weights)
+            raise DivergedError(Training(best.epoch, best.epoch, best.score, diverged=True)) from None
+
+    def _train(self, best: Best) -> Training:
         recipe, network, peers = self.recipe, self.network, self.peers
         optimizer = Optimizer(network, recipe, seed_dropout(network, self.generator))
-        best = Best(recipe.maximize)
         epoch, epochs = self._resume(optimizer, best)
         forward = peers.forward(network)
         while epoch < min(epochs, recipe.last_epoch):

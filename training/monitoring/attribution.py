@@ -13,7 +13,9 @@ from training.monitoring.results import AttributionRow, DriftRow
 from training.mts_scoring.model import ScoringModel
 from training.mts_scoring.xgboost_predictor import XGBoostPredictor
 
-IMPORTANCE_ROWS = 1_000
+IMPORTANCE_ROWS, LEAST_ROWS = 1_000, 60
+SCORING_US = 4e6
+"""About how long all scores may take: a slow model is asked of fewer rows."""
 TOP = 10
 
 
@@ -27,7 +29,8 @@ def importances(model: ScoringModel, frame: pd.DataFrame) -> dict[str, float]:
         model: the version.
         frame: [n, features] raw rows.
     """
-    rows = frame.head(IMPORTANCE_ROWS)
+    fast = int(SCORING_US // ((1 + len(model.features)) * model.predictor.row_us()))
+    rows = frame.head(max(LEAST_ROWS, min(IMPORTANCE_ROWS, fast)))
     if isinstance(model.predictor, XGBoostPredictor):
         return _shap(model.predictor, rows)
     base, order = model.scores(rows), np.random.default_rng(0).permutation(len(rows))

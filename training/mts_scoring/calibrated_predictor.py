@@ -63,6 +63,14 @@ class CalibratedPredictor(Predictor):
         """What the inner predictor needs."""
         return self.inner.distributions()
 
+    def readings(self) -> int:
+        """Those of the inner predictor."""
+        return self.inner.readings()
+
+    def row_us(self) -> float:
+        """Those of the inner predictor."""
+        return self.inner.row_us()
+
     def predict(self, frame: pd.DataFrame) -> Scores:
         """Scores rows, see Predictor."""
         return self.calibration.apply(self.inner.predict(frame))

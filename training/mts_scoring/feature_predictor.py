@@ -14,7 +14,7 @@ import pandas as pd
 from .columns import check_columns
 from .feature_steps import STEPS, FeatureStep, with_steps
 from .nested import load_part, save_part
-from .predictor import Predictor
+from .predictor import ROW_US, Predictor
 
 
 class FeaturePredictor(Predictor):
@@ -32,9 +32,17 @@ class FeaturePredictor(Predictor):
         """What the inner predictor needs."""
         return self.inner.distributions()
 
+    def readings(self) -> int:
+        """Those of the steps and of the inner predictor."""
+        return len(self.steps) + self.inner.readings()
+
+    def row_us(self) -> float:
+        """Those of the steps and of the inner predictor."""
+        return ROW_US * len(self.steps) + self.inner.row_us()
+
     def predict(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
         """Scores rows, see Predictor."""
-        check_columns(frame, (step.source for step in self.steps))
+        check_columns(frame, (name for step in self.steps for name in step.sources))
         return self.inner.predict(with_steps(frame, self.steps))
 
     def save(self, folder: Path) -> None:

@@ -36,6 +36,14 @@ class LeafPredictor(Predictor):
         """What trees and net need."""
         return distributions_of([*self.forests, self.network])
 
+    def readings(self) -> int:
+        """Of each forest, and of the net for each."""
+        return len(self.forests) * (1 + self.network.readings())
+
+    def row_us(self) -> float:
+        """Of each forest, and of the net for each."""
+        return sum(forest.row_us() + self.network.row_us() for forest in self.forests)
+
     def predict(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
         """Scores rows, see Predictor."""
         total = sum(

@@ -15,6 +15,7 @@ import pandas as pd
 from .columns import Feature, InputError, check_columns
 from .interval import PredictionInterval
 from .predictor import Predictor
+from .read_once import FEW_ROWS, read_once
 from .registry import PREDICTORS
 
 __all__ = ["Feature", "InputError", "ModelFileError", "ScoringModel"]
@@ -66,7 +67,9 @@ class ScoringModel:
             InputError: a column is missing, or holds a value that the model cannot take.
         """
         check_columns(frame, (feature.name for feature in self.features))
-        return self.predictor.predict(frame)
+        if len(frame) <= FEW_ROWS or self.predictor.readings() == 1:
+            return self.predictor.predict(frame)
+        return np.concatenate([self.predictor.predict(piece) for piece in read_once(frame, self.features)])
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
         """Scores raw rows: one column per class, named as the class, or the column "prediction" for regression.

@@ -32,6 +32,14 @@ class ResidualPredictor(Predictor):
         """What trees and networks need."""
         return distributions_of([*self.trees, self.network])
 
+    def readings(self) -> int:
+        """Those of trees and networks."""
+        return sum(part.readings() for part in (*self.trees, self.network))
+
+    def row_us(self) -> float:
+        """Those of trees and networks."""
+        return sum(part.row_us() for part in (*self.trees, self.network))
+
     def predict(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
         """Scores rows, see Predictor."""
         return self.network.predict_from(frame, margin_of(mean_scores(self.trees, frame)))

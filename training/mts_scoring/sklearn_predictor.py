@@ -11,10 +11,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from .encoder import TableEncoder
-from .predictor import Predictor
+from .predictor import ROW_US, Predictor
 
 BATCH_ROWS = 65_536
 """Rows that are encoded and scored at once: bounds the memory that scoring adds to the frame."""
+FOREST_TREE_US, BOOSTED_TREE_US = 0.2, 0.03
+"""Of a row in a tree, where rows are many."""
 
 
 class SklearnPredictor(Predictor):
@@ -35,6 +37,12 @@ class SklearnPredictor(Predictor):
             return np.empty((0, self.num_classes) if self.num_classes else 0)
         starts = range(0, len(frame), BATCH_ROWS)
         return np.concatenate([self._scores(frame.iloc[start : start + BATCH_ROWS]) for start in starts])
+
+    def row_us(self) -> float:
+        """Those of the trees; a linear model takes next to nothing."""
+        forest = len(getattr(self.estimator, "estimators_", ()))
+        boosted = sum(len(trees) for trees in getattr(self.estimator, "_predictors", ()))
+        return ROW_US + FOREST_TREE_US * forest + BOOSTED_TREE_US * boosted
 
     def _scores(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
         matrix = estimator_input(self.encoder, frame)

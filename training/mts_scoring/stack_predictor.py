@@ -33,6 +33,14 @@ class StackPredictor(Predictor):
         """What the members need."""
         return distributions_of([model for models in self.members for model in models])
 
+    def readings(self) -> int:
+        """Those of all models."""
+        return sum(model.readings() for models in self.members for model in models)
+
+    def row_us(self) -> float:
+        """Those of all models."""
+        return sum(model.row_us() for models in self.members for model in models)
+
     def predict(self, frame: pd.DataFrame) -> npt.NDArray[np.float64]:
         """Scores rows, see Predictor."""
         return self.combination.apply([mean_scores(models, frame) for models in self.members])

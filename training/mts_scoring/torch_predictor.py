@@ -17,10 +17,12 @@ from safetensors.torch import load_file, save_file
 from .network_base import Inputs, InputShape, Network
 from .network_encoder import NetworkEncoder
 from .networks import NetworkPlan
-from .predictor import Predictor
+from .predictor import ROW_US, Predictor
 
 BATCH_ROWS = 2048
 """Rows that are encoded and scored at once: bounds the memory, of which an ensemble takes k times its width a row."""
+WEIGHT_US = 1e-4
+"""Of a row and a weight, where rows are many."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,13 @@ class TorchPredictor(Predictor):
         return np.concatenate(
             [self._scores(frame.iloc[part], None if margins is None else margins[part]) for part in parts]
         )
+
+    def row_us(self) -> float:
+        """Those of the weights of all members of all networks."""
+        weights = sum(
+            parameter.numel() * network.members for network in self.networks for parameter in network.parameters()
+        )
+        return ROW_US + WEIGHT_US * weights
 
     def _scores(self, frame: pd.DataFrame, margins: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float64]:
         shift = torch.zeros(()) if margins is None else offset_of(margins, self.target)[:, None, :]

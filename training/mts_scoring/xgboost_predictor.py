@@ -13,7 +13,7 @@ import pandas as pd
 import xgboost as xgb
 
 from .encoder import TableEncoder
-from .predictor import Predictor
+from .predictor import ROW_US, Predictor
 
 BATCH_ROWS = 65_536
 """Rows that are encoded and scored at once: bounds the memory that scoring adds to the frame."""
@@ -22,6 +22,8 @@ TREES_AT_ONCE = 64
 with those at depth 6: 0.55 of the time, and the same sums, for the trees are added in the same order."""
 FEW_ROWS = 512
 """Up to so many rows are scored by one thread: waking a team of threads costs more than it saves."""
+TREE_US = 0.01
+"""Of a row in a tree, where rows are many."""
 
 
 def as_scores(predicted: npt.NDArray[np.float32], num_classes: int) -> npt.NDArray[np.float64]:
@@ -58,6 +60,11 @@ class XGBoostPredictor(Predictor):
             for start in range(0, len(frame), BATCH_ROWS)
         ]
         return np.concatenate(parts)
+
+    def row_us(self) -> float:
+        """Those of the trees."""
+        trees = int(self.booster.num_boosted_rounds()) * (self.num_classes if self.num_classes > 2 else 1)
+        return ROW_US + TREE_US * trees
 
     def _scores(
         self, frame: pd.DataFrame, predicted: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.float32]]

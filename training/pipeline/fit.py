@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from dataclasses import dataclass
 
 from training.distributed import engine_of
@@ -16,16 +15,11 @@ from training.pipeline.job import Job
 from training.pipeline.prepare import Checked, Parts
 from training.pipeline.spread import spread_of
 from training.pipeline.structure import structure_of
+from training.pipeline.time_kept import RestOfJob, fit_deadline
 from training.spec import TrainSpec
 
 logger = logging.getLogger("training")
 
-AFTER_FIT_S = 1.5
-"""Kept of the job's budget for registering the version."""
-SAMPLE_ROW_S = 1.2e-7
-"""Kept for each row of each bootstrap sample."""
-MOST_KEPT = 0.3
-"""Of what is left of the budget."""
 OF_SEVERAL_FITS = frozenset({"hybrid", "auto"})
 
 
@@ -52,9 +46,10 @@ def fit_model(job: Job, checked: Checked, parts: Parts) -> Fit:
         cpus=spec.resources.cpus_per_worker,
         gpus=spec.resources.gpus_per_worker,
         observer=job.watch.observer,
-        deadline=_deadline(job, len(parts.test)),
+        deadline=fit_deadline(job, len(parts.test)),
         checkpoint_folder=job.checkpoints,
         runner=_runner(spec),
+        rest_of_job_s=RestOfJob(job, checked, parts),
     )
     data = FitData(checked.schema, parts.train, parts.validation, structure_of(checked, spec))
     study = None
@@ -75,19 +70,6 @@ def _fit_once(job: Job, data: FitData, context: FitContext) -> FittedModel:
     spec = job.spec
     with spread_of(job) as spread:
         return with_held_out(engine_of(spec).fit(spec.model, data, context, spread), data)
-
-
-def _deadline(job: Job, test_rows: int) -> float | None:
-    """When the fit must be over, so that the job can still measure and register the model in its time."""
-    if job.deadline is None:
-        return None
-    now, folds = time.monotonic(), 0
-    if job.spec.split.folds is not None and not job.part:
-        folds = job.spec.split.folds * job.spec.split.repeats
-    left_s = max(0.0, job.deadline - now)
-    rest_s = AFTER_FIT_S + SAMPLE_ROW_S * test_rows * job.spec.evaluation.bootstrap_samples
-    # each fold of a cross-validation takes as long as the job's own fit
-    return now + (left_s - min(MOST_KEPT * left_s, rest_s)) / (1 + folds)
 
 
 def _runner(spec: TrainSpec) -> FitRunner | None:

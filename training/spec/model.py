@@ -27,7 +27,7 @@ class SklearnSpec(SpecModel):
     """Arguments of the estimator, by scikit-learn's names."""
 
 
-TreeFeature = Literal["target_encoding", "counts"]
+TreeFeature = Literal["target_encoding", "counts", "crosses", "aggregates"]
 
 
 class XGBoostSpec(SpecModel):
@@ -37,8 +37,11 @@ class XGBoostSpec(SpecModel):
     params: dict[str, Any] = {}
     """Arguments by the names of XGBoost's scikit-learn interface; native aliases such as `eta` work too."""
     features: list[TreeFeature] = []
-    """Columns made of categorical ones with more than 20 values: the mean of the target by category, out of fold, and
-    how often a category occurs. They are part of the registered model, which takes raw rows."""
+    """Columns that are made of others and are part of the registered model, which takes raw rows.
+    target_encoding, counts: of categorical columns with more than 20 values, the mean of the target by category, out of
+    target_encoding, counts: of categorical columns of more than 20 values the mean of the target by category, out of
+    that say more together than one by one. aggregates: by how much a number differs from the mean of its category,
+    where that says more than the number."""
 
 
 TorchArchitecture = Literal["mlp", "tabm", "ft_transformer"]

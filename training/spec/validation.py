@@ -10,7 +10,7 @@ from training.spec.base import SpecModel
 
 CheckName = Literal[
     "schema", "single_feature", "identifier", "duplicate_rows", "duplicate_columns", "time_overlap", "after_event",
-    "unseen_category", "missingness", "constant", "class_counts", "drift",
+    "unseen_category", "missingness", "constant", "class_counts", "target_outliers", "drift",
 ]  # fmt: skip
 
 

@@ -147,6 +147,18 @@ def test_a_class_of_few_rows() -> None:
     assert "class maybe" in finding.evidence
 
 
+def test_a_few_values_that_decide_the_squared_error() -> None:
+    frame = table()
+    frame["y"] = 10 + frame["x"] + np.random.default_rng(5).normal(size=ROWS)
+    assert found("target_outliers", frame) == []
+    assert found("target_outliers", frame.assign(y=np.exp(frame["x"]))) == []
+    frame.loc[:: ROWS // 5, "y"] *= 1000
+    finding = found("target_outliers", frame)[0]
+    assert (finding.severity, finding.columns) == ("warning", ["y"])
+    assert finding.figures["share"] > 0.99
+    assert "reg:absoluteerror" in finding.remedy
+
+
 def test_what_is_no_feature_is_told() -> None:
     frame = table(loan_id=np.arange(ROWS), same=1, hole=np.nan)
     assert found("identifier", frame)[0].columns == ["loan_id"]

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from family_specs import ABSURD_NETWORK
 
 from training.data.table import Column, Rows, TableSchema
 from training.errors import DataError, SpecError
@@ -14,9 +15,10 @@ from training.models import FAMILIES, FitContext, FitData, FittedModel, Structur
 from training.models.auto_model import AutoFamily
 from training.models.auto_portfolio import Shape, names, portfolio
 from training.models.pool import Pool
+from training.models.torch_model import TorchFamily
 from training.models.xgboost_model import XGBoostFamily
 from training.mts_scoring.constant_predictor import ConstantPredictor
-from training.spec import AutoSpec, ModelSpec
+from training.spec import AutoSpec, ModelSpec, TorchSpec
 
 SLOW = ["tabm", "mlp", "extra_trees", "hist_gradient_boosting"]
 
@@ -139,3 +141,38 @@ def test_bad_parameters_are_named(params: dict[str, object], words: str) -> None
     spec = AutoSpec(params=params)
     with pytest.raises(SpecError, match=words):
         family_of(spec).check(spec, "binary")
+
+
+def test_what_the_job_needs_afterwards_is_kept_free_as_members_are_known() -> None:
+    asked: list[tuple[int, float]] = []
+
+    def rest_of_job_s(members: int, row_s: float) -> float:
+        asked.append((members, row_s))
+        return 0.0
+
+    spec = AutoSpec(time_budget_s=30, params={"n_folds": 2, "max_repeats": 0, "exclude": SLOW})
+    fitted = family_of(spec).fit(spec, data_of(), FitContext(seed=1, rest_of_job_s=rest_of_job_s))
+    assert [members for members, _ in asked] == list(range(2, 2 + int(fitted.facts["members_complete"])))
+    assert asked == sorted(asked)
+    assert asked[0][1] > 0
+
+
+class Absurd(TorchFamily):
+    """Learns in steps so large that the loss is soon no number."""
+
+    def fit(self, spec: ModelSpec, data: FitData, context: FitContext) -> FittedModel:
+        return super().fit(TorchSpec(params=ABSURD_NETWORK), data, context)
+
+
+@pytest.mark.slow
+def test_a_network_whose_loss_is_no_number_is_told_of_and_the_rest_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.models.torch_fitting.RETRY_FACTOR", 1.0)
+    family = AutoFamily({**FAMILIES, "torch": Absurd()})
+    fitted = fit(data_of(task="regression"), 120, family, n_folds=2, max_repeats=0, exclude=["tabm", *SLOW[2:]])
+    assert fitted.held_out is not None
+    found = {member.name: member for member in fitted.held_out.members}
+    told = " ".join([found["mlp"].error, *fitted.notes])
+    assert "the loss became NaN or infinite, with learning_rate 1 and again with 1" in told
+    assert "lower model.params.learning_rate" in told
+    assert found["xgboost"].scores is not None
+    assert np.isfinite(fitted.predictor.predict(data_of().train.frame)).all()

@@ -12,6 +12,7 @@ from sklearn.ensemble import RandomForestClassifier
 
 from training.data.table import Column, Rows, TableSchema
 from training.errors import FitError, SpecError
+from training.events import SilentObserver
 from training.models import FAMILIES, FitContext, FitData, FittedModel, family_of
 from training.models.fitting import features_of
 from training.models.sklearn_model import SklearnFamily
@@ -111,7 +112,38 @@ def test_the_deadline_ends_a_forest_early(caplog: pytest.LogCaptureFixture) -> N
 
 def test_what_cannot_be_interrupted_does_not_begin_after_the_deadline() -> None:
     with pytest.raises(FitError, match="the time budget was over before the fit began"):
-        fit("logistic_regression", deadline=time.monotonic())
+        fit("hist_gradient_boosting", deadline=time.monotonic())
+
+
+class Holding(SilentObserver):
+    """Keeps the fit, once it has begun, until its deadline."""
+
+    def __init__(self, deadline: float) -> None:
+        self._deadline = deadline
+
+    def progress(self, fraction: float, eta_s: float | None = None) -> None:
+        while fraction > 0 and time.monotonic() < self._deadline:
+            time.sleep(0.01)
+
+
+def test_the_deadline_ends_a_logistic_regression_early(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.models.sklearn_model.ITERATIONS_PER_STEP", 1)
+    deadline = time.monotonic() + 0.5
+    fitted = fit("logistic_regression", deadline=deadline, observer=Holding(deadline))
+    assert "the time budget ended the logistic regression after 2 of 1000 iterations" in caplog.text
+    assert np.isfinite(fitted.predictor.predict(rows_of(50, 3).frame)).all()
+
+
+def test_a_logistic_regression_that_has_time_is_that_without_a_deadline(caplog: pytest.LogCaptureFixture) -> None:
+    frame = rows_of(100, 3).frame
+    in_steps = fit("logistic_regression", deadline=time.monotonic() + 3600)
+    np.testing.assert_allclose(
+        in_steps.predictor.predict(frame), fit("logistic_regression").predictor.predict(frame), atol=1e-3
+    )
+    assert in_steps.params["max_iter"] == 1000
+    assert not caplog.records
 
 
 def test_histogram_boosting_stops_on_the_validation_rows() -> None:

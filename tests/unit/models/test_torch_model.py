@@ -13,12 +13,16 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from family_specs import ABSURD_NETWORK
+from torch import nn
 
 from training.data.table import Column, Rows, TableSchema
 from training.errors import DataError, FitError, JobCancelledError
 from training.events import SilentObserver
 from training.models import FitContext, FitData, FittedModel
 from training.models.torch_model import TorchFamily
+from training.mts_scoring.network_base import Inputs, Network
+from training.mts_scoring.networks import NetworkPlan
 from training.mts_scoring.registry import PREDICTORS
 from training.spec import TorchArchitecture, TorchSpec
 
@@ -176,6 +180,44 @@ def test_a_loss_that_is_no_number_is_tried_again_with_a_lower_rate_and_then_name
         fit({"learning_rate": 0.04}, spoilt)
     assert "learning_rate 0.01" in caplog.text
     assert "model.params.learning_rate" in caught.value.hint
+
+
+class Spoilt(Network):
+    """Learns for two epochs and some batches of a third; from then on it answers no numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.level = nn.Parameter(torch.zeros(2))
+        self.batches = 0
+
+    def forward(self, inputs: Inputs) -> torch.Tensor:
+        self.batches += self.training
+        level = self.level if self.batches <= 16 or not self.training else self.level * torch.nan
+        return level.expand(len(inputs.numbers), 1, 2)
+
+
+def test_a_loss_that_is_no_number_later_on_leaves_the_best_epoch_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(NetworkPlan, "build", lambda plan, seed, start=None: Spoilt())
+    fitted = fit({"batch_size": 32, "learning_rate": 0.01})
+    assert fitted.facts["best_epoch"] in {1, 2}
+    [note] = fitted.notes
+    assert "with learning_rate 0.01 and again with 0.0025; the network is as after the best epoch before" in note
+    assert "lower model.params.learning_rate" in note
+    scores = fitted.predictor.predict(data_of().train.frame)
+    assert scores[0, 1] == pytest.approx(data_of().train.target.mean(), abs=0.2)
+    assert scores[0, 1] != 0.5
+
+
+@pytest.mark.slow
+def test_steps_beyond_all_reason_name_the_parameter_and_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether an epoch came to its end before depends on the last digits of the machine."""
+    monkeypatch.setattr("training.models.torch_fitting.RETRY_FACTOR", 1.0)
+    try:
+        told = " ".join(fit(ABSURD_NETWORK, data_of("regression")).notes)
+    except FitError as error:
+        told = f"{error.message}; {error.hint}"
+    assert "the loss became NaN or infinite, with learning_rate 1 and again with 1" in told
+    assert "lower model.params.learning_rate" in told
 
 
 def test_without_validation_rows_the_number_of_epochs_is_chosen_within_the_training_rows() -> None:

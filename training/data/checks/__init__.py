@@ -7,6 +7,7 @@ from training.data.checks.context import CheckContext
 from training.data.checks.drift import drift
 from training.data.checks.leakage import after_event, missingness, single_feature
 from training.data.checks.splits import class_counts, duplicate_rows, time_overlap, unseen_categories
+from training.data.checks.target import target_outliers
 from training.data.checks.user_schema import user_schema
 from training.result import Finding
 from training.spec.validation import CheckName
@@ -21,6 +22,7 @@ CHECKS: dict[CheckName, Callable[[CheckContext], Iterator[Finding]]] = {
     "unseen_category": unseen_categories,
     "drift": drift,
     "class_counts": class_counts,
+    "target_outliers": target_outliers,
     "duplicate_columns": duplicate_columns,
     "identifier": identifiers,
     "constant": constants,

@@ -51,8 +51,11 @@ def looked_up(graph: Graph, step: Mapping[str, Any], raw: Mapping[str, str]) -> 
     """The columns that a LookupStep makes, by name, each [n, 1] float.
 
     Raises:
-        NotExpressibleError: the empty text, which stands for a missing category, has numbers of its own.
+        NotExpressibleError: another kind of step; or the empty text, which stands for a missing category, has numbers
+            of its own.
     """
+    if "source" not in step:
+        raise NotExpressibleError(f"columns of the kind {step['type']} are made of several columns")
     table, other = step["table"], step["other"]
     if NO_LABEL in table and list(table[NO_LABEL]) != list(other):
         raise NotExpressibleError(f"column {step['source']!r} has the empty text as a category")

@@ -81,7 +81,7 @@ def test_a_large_booster_explains_fewer_rows_and_says_so(monkeypatch: pytest.Mon
     fitted = fit(table(), {"family": "xgboost", "params": {"n_estimators": 20, "early_stopping_rounds": 0}})
     monkeypatch.setattr("training.evaluation.explain_trees.MAX_SPLIT_ROWS", 1)
     monkeypatch.setattr("training.evaluation.explain_trees.MIN_BOOSTER_ROWS", 40)
-    monkeypatch.setattr("training.evaluation.importance.MAX_ROW_TREES", 1)
+    monkeypatch.setattr("training.evaluation.importance.FAST_US", 1)
     monkeypatch.setattr("training.evaluation.importance.MIN_ROWS", 60)
     report = fitted.report()
     assert report.explanation is not None
