@@ -1,4 +1,4 @@
-"""Databases for the tests: a SQLite file each, and one real PostgreSQL server for the session; and which need a browser."""
+"""Databases for the tests: a SQLite file each, one real PostgreSQL server for the session; and who needs a browser."""
 
 from __future__ import annotations
 

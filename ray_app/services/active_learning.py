@@ -220,11 +220,14 @@ def _label(one: LabelRequest, data: PoolData) -> tuple[str | float | None, str |
 
 def _reason(pool: PoolInfo) -> str:
     """Why there are no rows."""
-    return pool.problem or {
-        "preparing": "the first rows are being chosen",
-        "labelling_test": "the rows of the test set that wait are with other labellers",
-        "labelling": "rows are being chosen, or are with other labellers",
-        "spent": "the budget is spent",
-        "exhausted": "every row has been labelled",
-        "blocked": "a job of the pool failed",
-    }[pool.status]
+    return (
+        pool.problem
+        or {
+            "preparing": "the first rows are being chosen",
+            "labelling_test": "the rows of the test set that wait are with other labellers",
+            "labelling": "rows are being chosen, or are with other labellers",
+            "spent": "the budget is spent",
+            "exhausted": "every row has been labelled",
+            "blocked": "a job of the pool failed",
+        }[pool.status]
+    )
