@@ -25,7 +25,7 @@ MIN_SHORTLIST = 100
 
 @dataclass(frozen=True)
 class Picks:
-    """Chosen candidates: `rows` [k] positions in the view, best first, and their `scores` [k]."""
+    """Chosen candidates: `rows` [k] positions in the view, in the order to label them in, and their `scores` [k]."""
 
     rows: Indices
     scores: Floats
@@ -86,11 +86,13 @@ class ScoreStrategy(Strategy):
         scores = self._scores_of_all(view)
         order = np.argsort(-scores, kind="stable").astype(np.int64)
         order = without_twins(view.duplicates, view.groups, view.max_per_group, order)
-        shortlist = order[: max(MIN_SHORTLIST, SHORTLIST * size)]
-        if not len(shortlist):
-            return Picks(shortlist, scores[shortlist])
-        chosen = shortlist[spread(view.at(shortlist).embedding, scores[shortlist], size)]
+        chosen = self._chosen(view, scores, order, size) if len(order) else order
         return Picks(chosen, scores[chosen])
+
+    def _chosen(self, view: View, scores: Floats, order: Indices, size: int) -> Indices:
+        """`size` rows of `order`, which has the highest scores first, no twins, and at least one row."""
+        shortlist = order[: max(MIN_SHORTLIST, SHORTLIST * size)]
+        return shortlist[spread(view.at(shortlist).embedding, scores[shortlist], size)]
 
     def _scores_of_all(self, view: View) -> Floats:
         """A large pool is scored on all CPUs of the cluster, a few chunks in memory at a time."""
