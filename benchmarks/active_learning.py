@@ -1,4 +1,4 @@
-"""A batch of 100 from a pool of 1,000,000 rows, and 1,000 labels in one request to the store."""
+"""A batch of 100 from a pool of 1,000,000 rows, and 1,000 labels in one request: to the store, and over HTTP."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.report import Row, timed_s
+from benchmarks.service import running_service
 from ray_app.jobs.pools.model import NewPool, PoolAnswer, PoolState
 from ray_app.jobs.store import JobStore
 from training.active_learning.query import run_query
@@ -27,6 +28,7 @@ from training.spec import DataSpec, SplitSpec
 POOL_ROWS = 1_000_000
 COLUMNS = 20
 LABELLED = 500
+POOLS = "/api/v1/active-learning/pools"
 
 
 def table(rows: int) -> pd.DataFrame:
@@ -115,7 +117,23 @@ def labels_row(folder: Path) -> Row:
     return Row("1,000 labels into the store, one transaction", spent_s, None, "s", 1.0)
 
 
+def http_row() -> Row:
+    """As a labeller would, through the whole running service."""
+    rows = [{"x": number % 97, "z": number % 31} for number in range(1_100)]
+    data = {"source": {"type": "inline", "rows": rows}, "target": "y", "classes": ["no", "yes"]}
+    spec = {"name": "bench", "data": data, "strategy": "random", "test_size": 20, "initial_size": 1_000}
+    with running_service() as service:
+        made = service.http.post(POOLS, json=spec).raise_for_status().json()
+        path = f"{POOLS}/{made['id']}"
+        asked = service.http.post(f"{path}/query", params={"wait_s": 60}, json={"size": 1_000}).raise_for_status()
+        labels = [{"id": item["id"], "label": "no"} for item in asked.json()["items"]]
+        if len(labels) != 1_000:
+            raise RuntimeError(f"the pool gave {len(labels)} rows of 1,000")
+        spent_s = timed_s(lambda: service.http.post(f"{path}/labels", json={"labels": labels}).raise_for_status())
+    return Row("1,000 labels over HTTP, one request", spent_s, None, "s", 1.0)
+
+
 def rows() -> list[Row]:
     """Measures."""
     with tempfile.TemporaryDirectory(prefix="mts-bench-") as name:
-        return [query_row(Path(name)), labels_row(Path(name))]
+        return [query_row(Path(name)), labels_row(Path(name)), http_row()]

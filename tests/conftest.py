@@ -1,4 +1,4 @@
-"""Databases for the tests: a SQLite file each, and one real PostgreSQL server for the session."""
+"""Databases for the tests: a SQLite file each, one real PostgreSQL server for the session; and who needs a browser."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 import hypothesis
 import psycopg
 import pytest
+from browser import find_browser
 from postgres_server import running_postgres
 
 from ray_app.jobs.store import JobStore
@@ -76,3 +77,18 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite:///{tmp_path / 'new' / 'jobs.db'}"
     new_postgres: NewDatabase = request.getfixturevalue("new_postgres")
     return new_postgres()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leaves out what drives a browser where the machine has none; pyproject.toml says what is tested without."""
+    if find_browser() is not None:
+        return
+    driven = [item for item in items if item.get_closest_marker("browser")]
+    items[:] = [item for item in items if item not in driven]
+    if driven:
+        config.hook.pytest_deselected(items=driven)
+
+
+def pytest_report_header() -> str:
+    """Says which browser the tests drive."""
+    return f"browser: {find_browser() or 'none, apt-get install chromium; tests marked browser are left out'}"

@@ -14,6 +14,7 @@ from ray_app.jobs.pools.store import PoolStore
 from training.active_learning.agreement import Label, Vote, dawid_skene
 from training.active_learning.policy import Query, Situation, Train, next_step, obstacle
 from training.active_learning.spec import KnownLabel, PoolSpec, QuerySpec
+from training.active_learning.stopping import expected_gain
 from training.active_learning.training_spec import train_spec
 from training.errors import TrainingError
 
@@ -119,7 +120,8 @@ class PoolDesk:
         tags = {**plan.tags, POOL_TAG: record.id, "pool_job": str(state.serial)}
         try:
             if isinstance(step, Train):
-                job = self._submit("train", train_spec(plan, labels, tags).model_dump(mode="json"))
+                spec = train_spec(plan, labels, tags, again=record.state.version is not None)
+                job = self._submit("train", spec.model_dump(mode="json"))
                 trained = record.counts.train_labelled
                 update: dict[str, Any] = {"train_job": job.id, "trained_labels": trained}
             else:
@@ -191,6 +193,8 @@ class PoolDesk:
 def situation(record: PoolRecord) -> Situation:
     """The facts that the policy goes by."""
     state, counts = record.state, record.counts
+    evidence = [one.evidence for one in record.rounds if one.evidence is not None]
+    gain = expected_gain(evidence, max(0, counts.train_labelled - state.trained_labels))
     return Situation(
         queried=state.round > 0,
         busy=state.train_job is not None or state.query_job is not None,
@@ -204,6 +208,7 @@ def situation(record: PoolRecord) -> Situation:
         queued=counts.queued,
         queued_random=counts.queued_random,
         spent=counts.spent,
+        expected_gain=None if gain is None else gain["value"],
         by_class=counts.by_class,
         test_by_class=counts.test_by_class,
     )

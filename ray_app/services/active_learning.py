@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
-from pydantic import Field, SecretStr
+from pydantic import AwareDatetime, Field, SecretStr
 
 from ray_app.jobs.ids import IdFactory
 from ray_app.jobs.model import WireModel
@@ -15,12 +15,14 @@ from ray_app.jobs.pools.model import AnswerCounts, NewPool, PoolAnswer, PoolItem
 from ray_app.jobs.pools.port import Pools
 from ray_app.services.pool import BoundedPool
 from ray_app.services.pool_report import PoolInfo, PoolPage, pool_info
-from training.active_learning.spec import PoolData, PoolSpec
+from training.active_learning.spec import KnownLabel, PoolData, PoolSpec
 from training.data import DataAccess, class_label, size_bytes
 from training.errors import Problem, SpecError, nearest, shown
 from training.spec import SpecModel, parse_spec
 
 MAX_LABELS = 10_000
+EARLIEST, CLOCKS_DIFFER = datetime(1970, 1, 1, tzinfo=UTC), timedelta(minutes=5)
+"""A labeller's clock may be so far ahead of ours."""
 Labeller = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
@@ -40,6 +42,8 @@ class LabelRequest(SpecModel):
     verdict: Verdict = "label"
     """label: the label is sure. unsure: it is kept, and not trained on. skip: cannot be labelled."""
     label: str | int | float | bool | None = None
+    time: AwareDatetime | None = None
+    """When it was said. Default: when it comes in."""
 
 
 class LabelsRequest(SpecModel):
@@ -131,9 +135,8 @@ class PoolService:
         plan = PoolSpec.model_validate((await self.pools.get(pool_id)).spec)
         labeller = asked.labeller or caller
         items = await self.pools.lease(pool_id, labeller, asked.size or plan.batch_size, wait_s=wait_s)
-        reason = None
-        if not items or items[0].why.get("strategy") == "representative":
-            reason = _reason(await self.get(pool_id), empty=not items)
+        after = await self.get(pool_id)
+        reason = after.problem if items else _reason(after)
         return Batch(pool=pool_id, labeller=labeller, classes=plan.data.classes, items=list(items), reason=reason)
 
     async def label(self, pool_id: str, raw: Any, *, caller: str) -> LabelsAnswer:
@@ -157,11 +160,14 @@ class PoolService:
         return LabelHistory(items=list(await self.pools.labels(pool_id)))
 
     def _check(self, spec: PoolSpec) -> None:
-        # heavy: scikit-activeml takes seconds to import, and most requests are about other things
+        # heavy: scikit-activeml takes seconds to import; few requests make pools, and the client imports this module
+        from ray_app.services.train import check_model  # noqa: PLC0415
         from training.active_learning.query import check_plan, features_of  # noqa: PLC0415
         from training.active_learning.rows import read_pool  # noqa: PLC0415
+        from training.active_learning.training_spec import train_spec  # noqa: PLC0415
 
         check_plan(spec)
+        check_model(train_spec(spec, [KnownLabel(id="0", label="")], {}))
         if size_bytes(spec.data.source, self._access) <= self._limit_bytes:
             rows = read_pool(spec.data, self._access)
             if spec.test_size + spec.initial_size > len(rows):
@@ -177,10 +183,11 @@ def checked(labels: Sequence[LabelRequest], data: PoolData) -> list[PoolAnswer]:
     """The labels as they are stored.
 
     Raises:
-        SpecError: an id that comes twice, a label outside the classes, no number; all of them are named.
+        SpecError: an id that comes twice, a label outside the classes, no number, an impossible time; all are named.
     """
     problems: list[Problem] = []
     answers: dict[str, PoolAnswer] = {}
+    latest = datetime.now(UTC) + CLOCKS_DIFFER
     for number, one in enumerate(labels):
         name = str(one.id)
         if name in answers:
@@ -188,7 +195,9 @@ def checked(labels: Sequence[LabelRequest], data: PoolData) -> list[PoolAnswer]:
         label, fault = _label(one, data)
         if fault is not None:
             problems.append(Problem(f"labels.{number}.label", shown(one.label), fault))
-        answers[name] = PoolAnswer(id=name, verdict=one.verdict, label=label)
+        if one.time is not None and not EARLIEST <= one.time <= latest:
+            problems.append(Problem(f"labels.{number}.time", one.time.isoformat(), "is before 1970 or in the future"))
+        answers[name] = PoolAnswer(id=name, verdict=one.verdict, label=label, time=one.time)
     if problems:
         first, more = problems[0], f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise SpecError(f"{first.field}: {first.value}: {first.message}{more}", problems=problems[:100])
@@ -209,14 +218,16 @@ def _label(one: LabelRequest, data: PoolData) -> tuple[str | float | None, str |
     return text, None if text in data.classes else f"is not one of the classes{nearest(text, data.classes)}"
 
 
-def _reason(pool: PoolInfo, *, empty: bool) -> str | None:
-    if pool.problem is not None or not empty:
-        return pool.problem
-    return {
-        "preparing": "the first rows are being chosen",
-        "labelling_test": "the rows of the test set that wait are with other labellers",
-        "labelling": "rows are being chosen, or are with other labellers",
-        "spent": "the budget is spent",
-        "exhausted": "every row has been labelled",
-        "blocked": "a job of the pool failed",
-    }[pool.status]
+def _reason(pool: PoolInfo) -> str:
+    """Why there are no rows."""
+    return (
+        pool.problem
+        or {
+            "preparing": "the first rows are being chosen",
+            "labelling_test": "the rows of the test set that wait are with other labellers",
+            "labelling": "rows are being chosen, or are with other labellers",
+            "spent": "the budget is spent",
+            "exhausted": "every row has been labelled",
+            "blocked": "a job of the pool failed",
+        }[pool.status]
+    )

@@ -198,3 +198,13 @@ def test_a_view_is_not_changed(models: dict[str, ScoringModel]) -> None:
         if "binary" in strategy.tasks:
             strategy.pick(dataclasses.replace(view), 5)
     pd.testing.assert_frame_equal(view.frame, before)
+
+
+def test_a_batch_by_margin_is_half_narrow_and_half_drawn_from_everywhere(models: dict[str, ScoringModel]) -> None:
+    view = view_of(table(2_000, "binary"), "binary", models["binary"])
+    found = STRATEGIES["margin"].pick(view, 40)
+    narrowest = np.sort(STRATEGIES["margin"].scores(view))[::-1]  # type: ignore[attr-defined]  # gives scores
+    assert found.scores[::2].min() >= narrowest[200], "spread over the best ones"
+    assert found.scores[1::2].min() < narrowest[200]
+    certain = np.isclose(view.scores.max(axis=1), 1.0)
+    assert not certain[found.rows].any()

@@ -49,3 +49,25 @@ def spread(embedding: Floats, scores: Floats, size: int) -> Indices:
 def _squared(embedding: Floats, row: int) -> Floats:
     distances: Floats = ((embedding - embedding[row]) ** 2).sum(axis=1)
     return distances
+
+
+def drawn(weights: Floats, size: int, seed: int) -> Indices:
+    """Draws without replacement, each time with chances in proportion to the weights of what is left (Efraimidis and
+    Spirakis 2006).
+
+    Args:
+        weights: [n], not negative; rows of weight 0 come last.
+        size: how many, at most n.
+        seed: the same draws the same.
+
+    Returns:
+        [size] positions, in the order in which they were drawn.
+    """
+    chances = np.log(np.maximum(weights, 1e-300)) + np.random.default_rng(seed).gumbel(size=len(weights))
+    return np.argsort(-chances, kind="stable")[:size].astype(np.int64)
+
+
+def alternating(first: Indices, second: Indices) -> Indices:
+    """Both in their order and evenly mixed, so that whoever takes only some of them from the front has some of each."""
+    places = [(np.arange(len(rows)) + 0.5) / len(rows) for rows in (first, second) if len(rows)]
+    return np.concatenate([first, second])[np.argsort(np.concatenate(places), kind="stable")]

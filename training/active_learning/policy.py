@@ -9,6 +9,8 @@ from training.active_learning.spec import Counts, PoolSpec
 
 AHEAD = 2
 """Batches that are chosen at once, so that labellers have work while a model is trained."""
+LATEST = 10
+"""Times `retrain_every`: after so many labels a training is due whatever is expected of it."""
 MIN_TEST = 10
 """Labelled test rows below which nothing is trained: the figures would mean nothing."""
 
@@ -29,6 +31,8 @@ class Situation:
     queued: int
     queued_random: int
     spent: float
+    expected_gain: float | None = None
+    """Of the primary metric, by the labels since the last training; None while no learning curve tells."""
     by_class: Mapping[str, int] = field(default_factory=dict)
     test_by_class: Mapping[str, int] = field(default_factory=dict)
 
@@ -71,8 +75,14 @@ def is_due(plan: PoolSpec, at: Situation) -> bool:
     """Whether enough labels have come in since the last training."""
     if not at.has_model and at.trained_labels == 0:
         return at.train_labelled >= plan.initial_size or (at.left == 0 and at.queued == 0 and at.train_labelled > 0)
-    exhausted = at.left == 0 and at.queued == 0 and at.train_labelled > at.trained_labels
-    return at.train_labelled - at.trained_labels >= plan.every or exhausted
+    new = at.train_labelled - at.trained_labels
+    if new <= 0:
+        return False
+    if at.left == 0 and at.queued == 0:
+        return True
+    if plan.retrain_gain is None or at.expected_gain is None:
+        return new >= plan.every
+    return at.expected_gain >= plan.retrain_gain or new >= LATEST * plan.every
 
 
 def obstacle(plan: PoolSpec, at: Situation) -> str | None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from training.spec import ModelSpec, PoolLabel, ResourcesSpec, Source, SpecModel, Task, XGBoostSpec
+from training.spec import ModelSpec, PoolLabel, ResourcesSpec, Source, SpecModel, Task, TuneSpec, XGBoostSpec
 from training.spec.job import ModelName
 
 StrategyName = Literal[
@@ -64,6 +64,9 @@ class PoolSpec(SpecModel):
     """Registered model that is trained on the labels."""
     data: PoolData
     model: ModelSpec = XGBoostSpec()
+    tune: TuneSpec | None = None
+    """Searches for the best parameters at the first training; every later one begins with the best configurations of
+    the searches before, and tries a quarter as many. Null trains with `model.params` as they are."""
     strategy: StrategyName = "auto"
     """auto: margin, or expected_model_change for regression."""
     batch_size: Annotated[int, Field(ge=1, le=1000)] = 20
@@ -77,6 +80,10 @@ class PoolSpec(SpecModel):
     """Rows of one group in a batch, where there is a group column."""
     retrain_every: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """Labels from one training to the next. Default: batch_size."""
+    retrain_gain: Annotated[float, Field(gt=0)] | None = None
+    """Train instead as soon as the labels since the last training are expected, by the learning curve, to change the
+    primary metric by so much: often while the curve is steep, seldom once it is flat. Until the curve has three points,
+    and after ten times as many labels at the latest, `retrain_every` counts."""
     labels_per_row: Annotated[int, Field(ge=1, le=20)] = 1
     """Labellers who must agree on, or argue about, one row."""
     resolve: Literal["majority", "dawid_skene"] = "majority"

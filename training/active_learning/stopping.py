@@ -38,8 +38,8 @@ def labels_saved(rounds: Sequence[Evidence]) -> dict[str, Any] | None:
     return {"level": level, "random_labels": needed, "active_labels": reached, "saved": needed - reached}
 
 
-def expected_gain(rounds: Sequence[Evidence], batch_size: int) -> dict[str, Any] | None:
-    """Gain of the primary metric to expect of the next batch, with an interval of two standard errors.
+def expected_gain(rounds: Sequence[Evidence], labels: int) -> dict[str, Any] | None:
+    """Gain of the primary metric to expect of so many labels more, with an interval of two standard errors.
 
     The newest points of the active arm are fitted by a line over the logarithm of the number of labels.
     """
@@ -52,9 +52,9 @@ def expected_gain(rounds: Sequence[Evidence], batch_size: int) -> dict[str, Any]
     slope, offset = np.polyfit(x, y, 1)
     rest = y - (slope * x + offset)
     error = float(np.sqrt((rest**2).sum() / max(1, len(x) - 2) / ((x - x.mean()) ** 2).sum()))
-    step = float(np.log((curve[-1][0] + batch_size) / curve[-1][0]))
+    step = float(np.log((curve[-1][0] + labels) / curve[-1][0]))
     gain = float(slope) * step
-    return {"value": gain, "low": gain - 2 * error * step, "high": gain + 2 * error * step, "labels": batch_size}
+    return {"value": gain, "low": gain - 2 * error * step, "high": gain + 2 * error * step, "labels": labels}
 
 
 def advice(

@@ -92,6 +92,10 @@ class View:
         }
         return replace(self, **part)
 
+    def alone(self) -> View:
+        """Without the model and the labelled rows, which scores of single rows do not need: to be sent elsewhere."""
+        return replace(self, model=None, labelled=self.labelled.iloc[:0], targets=self.targets[:0])
+
     def chunks(self) -> Iterator[View]:
         """All candidates in order, a bounded number at a time."""
         for start in range(0, len(self), CHUNK_ROWS):

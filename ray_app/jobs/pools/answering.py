@@ -130,13 +130,13 @@ def _write(connection: Connection, asked: Asked, new: Sequence[PoolAnswer]) -> l
         )  # fmt: skip
     rows = [
         {"pool_id": asked.pool_id, "seq": seq, "row_id": one.id, "labeller": asked.labeller, "verdict": one.verdict,
-         "label": one.label, "is_current": True, "created_at": asked.now}
+         "label": one.label, "is_current": True, "created_at": one.time or asked.now}
         for seq, one in enumerate(new, start=last + 1)
     ]  # fmt: skip
     connection.execute(insert(pool_labels), rows)
     return [
         PoolLabelEntry(seq=row["seq"], id=row["row_id"], labeller=asked.labeller, verdict=row["verdict"],
-                       label=row["label"], current=True, created_at=asked.now)
+                       label=row["label"], current=True, created_at=row["created_at"])
         for row in rows
     ]  # fmt: skip
 

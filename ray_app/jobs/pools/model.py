@@ -76,6 +76,8 @@ class PoolAnswer(WireModel):
     id: str
     verdict: Verdict = "label"
     label: Label | None = None
+    time: datetime | None = None
+    """When it was said; None: now."""
 
 
 class AnswerCounts(WireModel):

@@ -72,3 +72,25 @@ def test_one_class_keeps_querying_and_says_why() -> None:
     at = replace(LABELLED, by_class={"good": 50})
     assert isinstance(next_step(plan(), at), Query)
     assert "all 50 labels are 'good'" in str(obstacle(plan(), at))
+
+
+@pytest.mark.parametrize(
+    ("new", "gain", "trains"),
+    [
+        (1, 0.02, True),
+        (19, 0.009, False),
+        (199, 0.009, False),
+        (200, 0.009, True),
+        (0, 0.02, False),
+        (19, None, False),
+        (20, None, True),
+    ],
+)
+def test_trainings_by_expected_change_come_when_it_is_large_enough(new: int, gain: float | None, trains: bool) -> None:
+    at = replace(LATER, train_labelled=50 + new, expected_gain=gain)
+    assert (next_step(plan(retrain_gain=0.01), at) == Train()) is trains
+
+
+def test_the_last_labels_are_trained_on_whatever_they_are_expected_to_bring() -> None:
+    at = replace(LATER, train_labelled=51, expected_gain=0.0, left=0, queued=0)
+    assert next_step(plan(retrain_gain=0.01), at) == Train()

@@ -164,11 +164,13 @@ def test_nothing_is_lost_when_the_store_is_opened_again(api: Any) -> None:
 def test_all_labels_one_class_keeps_querying_and_says_why(api: Any) -> None:
     pool = Pooled.made(api, pool_spec("one-class"))
     for _ in range(8):
-        items = pool.query(size=20)
-        pool.label([{"id": item["id"], "label": "no"} for item in items])
-        assert set(pool.run_jobs()) <= {"query"}
-        if not items:
+        batch = api.post(f"{POOLS}/{pool.id}/query", json={"labeller": "ann", "size": 20}).json()
+        if pool.get()["counts"]["by_class"].get("no", 0) >= 20:
+            assert "nothing to tell apart" in batch["reason"]
+        if not batch["items"]:
             break
+        pool.label([{"id": item["id"], "label": "no"} for item in batch["items"]])
+        assert set(pool.run_jobs()) <= {"query"}
     found = pool.get()
     assert found["model"] is None
     assert "nothing to tell apart" in found["problem"]
@@ -274,6 +276,9 @@ BAD_POOLS: dict[str, tuple[dict[str, Any], str, str]] = {
     "strategy without members": ({"strategy": "query_by_committee"}, "strategy", "needs a model with members"),
     "cost without a column": ({"strategy": "cost_aware"}, "data.cost_column", "needs a column with costs"),
     "cost that is none": ({"data": {"cost_column": "k"}}, "data.cost_column", "a cost is a positive number"),
+    "unknown model parameter": ({"model": {"family": "xgboost", "params": {"depth": 3}}}, "model.params.depth",
+                                "no such parameter"),
+    "search for an unknown metric": ({"tune": {"metric": "speed"}}, "tune.metric", "no metric of a binary task"),
     "unknown strategy": ({"strategy": "magic"}, "strategy", "input should be"),
     "one class": ({"data": {"classes": ["yes"]}}, "data", "at least two"),
     "more test rows than rows": ({"test_size": 150}, "test_size", "more than the pool's 160 rows"),
@@ -298,6 +303,7 @@ def test_an_empty_pool_is_refused(api: Any) -> None:
         POOLS, json=pool_spec("empty", data={"source": {"type": "file", "uri": str(api.data / "empty.csv")}})
     )
     assert answer.status_code == 422
+    assert "no rows" in answer.json()["detail"]
 
 
 BAD_LABELS: dict[str, tuple[dict[str, Any], str]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -11,8 +11,10 @@ import numpy as np
 from training.active_learning.committee import check_has_members
 from training.active_learning.diversity import SHORTLIST, spread, without_twins
 from training.active_learning.rows import Floats, Indices
-from training.active_learning.view import View
+from training.active_learning.view import CHUNK_ROWS, View
+from training.distributed.in_parallel import in_parallel
 from training.errors import SpecError
+from training.mts_scoring.model import ScoringModel
 from training.spec import ModelSpec
 
 CLASSIFICATION = ("binary", "multiclass")
@@ -23,7 +25,7 @@ MIN_SHORTLIST = 100
 
 @dataclass(frozen=True)
 class Picks:
-    """Chosen candidates: `rows` [k] positions in the view, best first, and their `scores` [k]."""
+    """Chosen candidates: `rows` [k] positions in the view, in the order to label them in, and their `scores` [k]."""
 
     rows: Indices
     scores: Floats
@@ -81,14 +83,29 @@ class ScoreStrategy(Strategy):
         """[n], higher is more worth a label."""
 
     def _pick(self, view: View, size: int) -> Picks:
-        scores = np.concatenate([self.scores(chunk) for chunk in view.chunks()]) if len(view) else np.empty(0)
+        scores = self._scores_of_all(view)
         order = np.argsort(-scores, kind="stable").astype(np.int64)
         order = without_twins(view.duplicates, view.groups, view.max_per_group, order)
-        shortlist = order[: max(MIN_SHORTLIST, SHORTLIST * size)]
-        if not len(shortlist):
-            return Picks(shortlist, scores[shortlist])
-        chosen = shortlist[spread(view.at(shortlist).embedding, scores[shortlist], size)]
+        chosen = self._chosen(view, scores, order, size) if len(order) else order
         return Picks(chosen, scores[chosen])
+
+    def _chosen(self, view: View, scores: Floats, order: Indices, size: int) -> Indices:
+        """`size` rows of `order`, which has the highest scores first, no twins, and at least one row."""
+        shortlist = order[: max(MIN_SHORTLIST, SHORTLIST * size)]
+        return shortlist[spread(view.at(shortlist).embedding, scores[shortlist], size)]
+
+    def _scores_of_all(self, view: View) -> Floats:
+        """A large pool is scored on all CPUs of the cluster, a few chunks in memory at a time."""
+        if len(view) <= CHUNK_ROWS:
+            return self.scores(view) if len(view) else np.empty(0)
+        parts = (chunk.alone() for chunk in view.chunks())
+        return np.concatenate(list(in_parallel(_scored, (self, view.model), parts, name=f"query:{self.name}")))
+
+
+def _scored(shared: tuple[ScoreStrategy, ScoringModel | None], part: View) -> Floats:
+    """The scores of a chunk; runs on a worker."""
+    strategy, model = shared
+    return strategy.scores(replace(part, model=model))
 
 
 class BatchStrategy(Strategy):
