@@ -14,10 +14,7 @@ from training.evaluation.report.model import LearningPoint
 from .conftest import Fitted
 
 BROWSER = find_browser()
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine: apt-get install chromium"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 LEAST_CONTRAST = 4.5
 """Of text and its ground, as WCAG 2.1 asks (1.4.3, level AA)."""
 CONTRASTS = """(() => {

@@ -80,7 +80,7 @@ def test_a_report_keeps_the_best_of_very_many_trials(report: Report) -> None:
     assert sum(bool(row.curve) for row in study.trials) <= 100
 
 
-@pytest.mark.skipif(find_browser() is None, reason="needs a browser, such as chromium")
+@pytest.mark.browser
 @pytest.mark.slow
 def test_a_browser_draws_the_search_without_an_error_or_a_word_outside_its_plot(report: Report, tmp_path: Path) -> None:
     file = tmp_path / "report.html"
