@@ -45,7 +45,7 @@ def test_the_page_says_what_the_report_says(page: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine: apt-get install chromium")
+@pytest.mark.browser
 def test_the_page_fits_a_desk_and_a_phone_by_day_and_by_night(page: Path) -> None:
     assert BROWSER is not None
     with browser_page(BROWSER) as tab:
