@@ -113,10 +113,15 @@ class Attempts:
         return job is not None and job.status.final
 
     def ended(self, end: TaskEnd) -> None:
-        """Ray says that the task is over. An attempt that has finished is out no longer, and this changes nothing."""
+        """Ray says that the task is over. Where the attempt has finished, the job does not change by that."""
         flight = self.flights.find(end.job_id, end.attempt)
         if flight is not None:
             self._end(flight, end.error)
+        elif end.error is not None:
+            job = self.store.get(end.job_id)
+            if job.started_at is not None:
+                # its process said how it ended, and died before it had cleaned up
+                self.tidy(job)
 
     def give_up(self, flight: Flight) -> None:
         """The attempt was killed, and Ray does not say that it is over."""

@@ -313,6 +313,18 @@ def test_a_job_that_is_cancelled_between_two_attempts_is_tidied(house: House) ->
     assert waiting not in house.cluster.tidied, "what never ran leaves nothing"
 
 
+def test_a_process_that_dies_after_its_last_word_is_cleaned_up_after(house: House) -> None:
+    job_id = house.begun()
+    house.controller.cancel(job_id)
+    assert house.step(after_s=CANCEL_GRACE_S) == [("killed", job_id)]
+    # it was sent before the process was killed, and is heard after
+    house.attempts.finish(job_id, 1, Stopped(), LAST)
+    house.controller.task_ended(TaskEnd(job_id, 1, WorkerCrashedError()))
+    assert house.step() == []
+    assert house.get(job_id).status == "CANCELLED"
+    assert house.cluster.tidied == [job_id], "its process had no time for that"
+
+
 def test_a_job_that_cannot_be_handed_over_fails_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     bad, good = house.submit(), house.submit()
     submit = house.cluster.submit
