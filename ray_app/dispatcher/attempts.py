@@ -16,7 +16,7 @@ from ray_app.dispatcher.flights import Flight, Flights
 from ray_app.dispatcher.messages import Broken, Done, Outcome, Report, Stopped, TaskEnd, Whereabouts
 from ray_app.jobs.logs import JobLogs
 from ray_app.jobs.model import Job, JobStatus
-from ray_app.jobs.retry_policy import INTERRUPTED, Failure, GiveUp, Retry, decide
+from ray_app.jobs.retry_policy import DEFAULT_RETRIES, INTERRUPTED, Failure, GiveUp, Retry, decide
 from ray_app.jobs.store import JobStore
 from ray_app.jobs.webhooks import WebhookEvent
 from training.errors import UnavailableError
@@ -186,7 +186,7 @@ class Attempts:
         decision = decide(
             failure,
             self.store.failures(job_id),
-            max_retries=job.spec.get("max_retries", 0),
+            max_retries=job.spec.get("max_retries", DEFAULT_RETRIES),
             job_id=job_id,
             now=self.now(),
         )

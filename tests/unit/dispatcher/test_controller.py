@@ -313,6 +313,18 @@ def test_a_job_that_is_cancelled_between_two_attempts_is_tidied(house: House) ->
     assert waiting not in house.cluster.tidied, "what never ran leaves nothing"
 
 
+def test_an_evaluation_outlives_a_registry_that_is_away_for_a_moment(house: House) -> None:
+    job, _ = house.controller.submit("evaluate", {"model": {"name": "credit"}}, None)
+    house.step()
+    assert house.attempts.begin(job.id, 1, HERE)
+    house.attempts.finish(job.id, 1, Broken(raised(UnavailableError("the registry is away"))), LAST)
+    assert house.get(job.id).status == "PENDING"
+    assert house.step(after_s=5.0) == [("released", job.id)]
+    assert house.attempts.begin(job.id, 2, HERE)
+    house.attempts.finish(job.id, 2, Done({"metrics": {}}), LAST)
+    assert house.get(job.id).status == "SUCCEEDED"
+
+
 def test_a_process_that_dies_after_its_last_word_is_cleaned_up_after(house: House) -> None:
     job_id = house.begun()
     house.controller.cancel(job_id)
