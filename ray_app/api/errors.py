@@ -219,6 +219,12 @@ def unknown_parameter(name: str, known: list[str]) -> RequestValidationError:
     return RequestValidationError([{"type": "extra_forbidden", "loc": ("query", name), "msg": message, "input": None}])
 
 
+def repeated_parameter(name: str, values: list[str]) -> RequestValidationError:
+    """An error for a parameter that came more than once, of which nobody could know which one was meant."""
+    error = {"type": "repeated", "loc": ("query", name), "msg": f"came {len(values)} times; give it once"}
+    return RequestValidationError([error | {"input": values[-1]}])
+
+
 def _field_error(field: str, value: Any, message: str) -> FieldError:
     value = shown(value)
     finite = not isinstance(value, float) or math.isfinite(value)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, get_origin
 
 from fastapi import Header, Query, Request
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 
-from ray_app.api.errors import unknown_parameter
+from ray_app.api.errors import repeated_parameter, unknown_parameter
 
 MAX_WAIT_S = 60
 
@@ -34,20 +34,25 @@ async def known_parameters(request: Request) -> None:
     """Dependency: refuses query parameters that the endpoint does not know, so that a misspelt filter is not ignored.
 
     Raises:
-        RequestValidationError: names the nearest one.
+        RequestValidationError: names the nearest one; or the parameter takes one value, and there are several.
     """
     if not request.query_params:
         return
-    known = list(_parameters(request.scope["route"]))
+    known = dict(_parameters(request.scope["route"]))
     for name in request.query_params:
         if name not in known:
-            raise unknown_parameter(name, known)
+            raise unknown_parameter(name, list(known))
+        values = request.query_params.getlist(name)
+        if len(values) > 1 and not known[name]:
+            raise repeated_parameter(name, values)
 
 
-def _parameters(route: APIRoute) -> Iterator[str]:
+def _parameters(route: APIRoute) -> Iterator[tuple[str, bool]]:
+    """Names, and whether each takes several values."""
     for parameter in route.dependant.query_params:
         annotation: Any = parameter.field_info.annotation
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield from annotation.model_fields
+            for name, field in annotation.model_fields.items():
+                yield name, get_origin(field.annotation) is list
         else:
-            yield parameter.alias
+            yield parameter.alias, get_origin(annotation) is list

@@ -16,7 +16,7 @@ from ray_app.dispatcher.flights import Flight, Flights
 from ray_app.dispatcher.messages import Broken, Done, Outcome, Report, Stopped, TaskEnd, Whereabouts
 from ray_app.jobs.logs import JobLogs
 from ray_app.jobs.model import Job, JobStatus
-from ray_app.jobs.retry_policy import INTERRUPTED, Failure, GiveUp, Retry, decide
+from ray_app.jobs.retry_policy import DEFAULT_RETRIES, INTERRUPTED, Failure, GiveUp, Retry, decide
 from ray_app.jobs.store import JobStore
 from ray_app.jobs.webhooks import WebhookEvent
 from training.errors import UnavailableError
@@ -113,10 +113,15 @@ class Attempts:
         return job is not None and job.status.final
 
     def ended(self, end: TaskEnd) -> None:
-        """Ray says that the task is over. An attempt that has finished is out no longer, and this changes nothing."""
+        """Ray says that the task is over. Where the attempt has finished, the job does not change by that."""
         flight = self.flights.find(end.job_id, end.attempt)
         if flight is not None:
             self._end(flight, end.error)
+        elif end.error is not None:
+            job = self.store.get(end.job_id)
+            if job.started_at is not None:
+                # its process said how it ended, and died before it had cleaned up
+                self.tidy(job)
 
     def give_up(self, flight: Flight) -> None:
         """The attempt was killed, and Ray does not say that it is over."""
@@ -181,7 +186,7 @@ class Attempts:
         decision = decide(
             failure,
             self.store.failures(job_id),
-            max_retries=job.spec.get("max_retries", 0),
+            max_retries=job.spec.get("max_retries", DEFAULT_RETRIES),
             job_id=job_id,
             now=self.now(),
         )

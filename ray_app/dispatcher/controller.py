@@ -204,8 +204,8 @@ class Controller:
         while self._ended:
             end = self._ended[0]
             if self.flights.find(end.job_id, end.attempt) is not None:
-                self.attempts.ended(end)
                 done.append(Action("settled", end.job_id, f"attempt {end.attempt}"))
+            self.attempts.ended(end)
             # only now: where the store is away, the next step tries again
             self._ended.popleft()
         return done

@@ -118,6 +118,8 @@ class GiveUp:
 
 Decision = Retry | GiveUp
 DEFAULT_LIMITS = RetryLimits()
+DEFAULT_RETRIES = 2
+"""Of a job whose spec has no `max_retries`, such as an evaluation."""
 
 
 def decide(

@@ -38,6 +38,8 @@ MODEL_FOLDER = "model"
 ROWS_FOLDER, ROWS_FILE = "rows", "seen.npy"
 SPEC_FILE = "spec.json"
 MAX_NAMES = 1000
+LONGEST_NUMBER = 9
+"""Digits of a version that there can be: MLflow keeps 32 bits of it on PostgreSQL."""
 
 
 def save_version(client: MlflowClient, tracker: RunTracker, made: NewVersion) -> VersionInfo:
@@ -221,6 +223,8 @@ def no_such_model(client: MlflowClient, name: str) -> NotFoundError:
 
 
 def _by_number(client: MlflowClient, name: str, version: str) -> VersionInfo | None:
+    if len(version) > LONGEST_NUMBER:
+        return None  # no version has it, and a database raises
     try:
         with translated(f"looking for version {version} of {name}"):
             return version_info(client.get_model_version(name, version))

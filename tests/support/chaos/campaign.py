@@ -16,7 +16,8 @@ from chaos.postgres import Postgres
 from chaos.promises import FINAL, Promises
 from chaos.stream import Stream
 
-OVER_LIMIT_S = 300.0
+OVER_LIMIT_S = 900.0
+"""For all jobs to be over: on a machine that others use, training comes last."""
 
 
 @dataclass(frozen=True)

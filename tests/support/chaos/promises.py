@@ -44,16 +44,17 @@ class Promises:
         """All that does not hold now. Called when every accepted job is over."""
         found_jobs = {job["id"]: job for job in self.reader.pages("/api/v1/jobs")}
         stored = {job_id: job for job_id, job in found_jobs.items() if job_id not in self.others}
+        over = {job_id: job for job_id, job in stored.items() if job["status"] in FINAL}
         versions = {key: version for key, version in self._versions().items() if version["job_id"] in stored}
         found = [
             *self._lost(accepted, stored),
             *self._changed(stored),
-            *(line for job in stored.values() if job["id"] not in self.jobs for line in self._life(job)),
+            *(line for job_id, job in over.items() if job_id not in self.jobs for line in self._life(job)),
             *self._registered(stored, versions),
             *self._champions(versions),
             *self._left_over(stored),
         ]
-        self.jobs.update({job_id: _fixed(job) for job_id, job in stored.items()})
+        self.jobs.update({job_id: _fixed(job) for job_id, job in over.items()})
         return found
 
     def _lost(self, accepted: dict[str, str], stored: dict[str, Any]) -> Iterator[str]:

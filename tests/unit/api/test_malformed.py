@@ -99,6 +99,9 @@ def test_addresses_that_do_not_work(api: Any, method: str, path: str, status: in
         ("/api/v1/jobs/job_1?wait_s=-1", "wait_s", "greater than or equal to 0"),
         ("/api/v1/jobs/job_1/logs?follow=perhaps", "follow", "boolean"),
         ("/api/v1/models?limit=1000", "limit", "less than or equal to 200"),
+        ("/api/v1/jobs?limit=1&limit=2", "limit", "came 2 times"),
+        ("/api/v1/monitors?cursor=a&cursor=b", "cursor", "came 2 times"),
+        ("/api/v1/active-learning/pools?cursor=a&cursor=b&cursor=c", "cursor", "came 3 times"),
     ],
 )
 def test_parameters_that_do_not_work_are_422_and_named(api: Any, path: str, field: str, says: str) -> None:
@@ -107,6 +110,10 @@ def test_parameters_that_do_not_work_are_422_and_named(api: Any, path: str, fiel
     (error,) = answer.json()["errors"]
     assert error["field"] == field
     assert says in error["message"]
+
+
+def test_a_parameter_that_takes_several_values_may_come_several_times(api: Any) -> None:
+    assert api.get("/api/v1/jobs?status=FAILED&status=RUNNING").status_code == 200
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "x" * 256, "é"])

@@ -188,6 +188,15 @@ def test_an_unknown_model_or_version_is_404(api: Any, method: str, path: str) ->
     assert answer.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.parametrize("version", ["7", "2147483648", "378560657538725179009008", "9" * 5000])
+def test_to_evaluate_a_version_that_cannot_be_is_404(api: Any, version: str) -> None:
+    body = {
+        "model": {"name": "nothing", "version": version},
+        "data": {"source": {"type": "inline", "rows": [{"x": 1}]}},
+    }
+    assert api.post("/api/v1/evaluate", json=body).status_code == 404
+
+
 def test_a_misspelt_model_names_the_nearest(working: Any, spec: dict[str, Any]) -> None:
     trained(working, spec, name="nearest-one")
     assert "nearest-one" in working.get(f"{MODELS}/nearest-on").json()["detail"]

@@ -313,6 +313,30 @@ def test_a_job_that_is_cancelled_between_two_attempts_is_tidied(house: House) ->
     assert waiting not in house.cluster.tidied, "what never ran leaves nothing"
 
 
+def test_an_evaluation_outlives_a_registry_that_is_away_for_a_moment(house: House) -> None:
+    job, _ = house.controller.submit("evaluate", {"model": {"name": "credit"}}, None)
+    house.step()
+    assert house.attempts.begin(job.id, 1, HERE)
+    house.attempts.finish(job.id, 1, Broken(raised(UnavailableError("the registry is away"))), LAST)
+    assert house.get(job.id).status == "PENDING"
+    assert house.step(after_s=5.0) == [("released", job.id)]
+    assert house.attempts.begin(job.id, 2, HERE)
+    house.attempts.finish(job.id, 2, Done({"metrics": {}}), LAST)
+    assert house.get(job.id).status == "SUCCEEDED"
+
+
+def test_a_process_that_dies_after_its_last_word_is_cleaned_up_after(house: House) -> None:
+    job_id = house.begun()
+    house.controller.cancel(job_id)
+    assert house.step(after_s=CANCEL_GRACE_S) == [("killed", job_id)]
+    # it was sent before the process was killed, and is heard after
+    house.attempts.finish(job_id, 1, Stopped(), LAST)
+    house.controller.task_ended(TaskEnd(job_id, 1, WorkerCrashedError()))
+    assert house.step() == []
+    assert house.get(job_id).status == "CANCELLED"
+    assert house.cluster.tidied == [job_id], "its process had no time for that"
+
+
 def test_a_job_that_cannot_be_handed_over_fails_alone(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     bad, good = house.submit(), house.submit()
     submit = house.cluster.submit
