@@ -17,12 +17,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -104,7 +106,9 @@ def trained(data: Path, published: Published, model: dict[str, Any], cpus: int) 
         )  # fmt: skip
         result: dict[str, Any] = json.loads(answer.stdout)
         result["wall_s"] = time.perf_counter() - started
-        result |= predicted(Path(home), data, result, published)
+        # MLflow keeps the registry of the job before in its process
+        with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as apart:
+            result |= apart.submit(predicted, Path(home), data, result, published).result()
     return result
 
 
@@ -112,7 +116,8 @@ def predicted(home: Path, data: Path, result: dict[str, Any], published: Publish
     """Loads the version by plain MLflow; ROC AUC on the test rows, milliseconds per 1,000 rows, megabytes."""
     import mlflow
 
-    mlflow.set_tracking_uri(f"sqlite:///{home / 'mlflow.db'}")
+    store = f"sqlite:///{home / 'mlflow.db'}"
+    mlflow.set_tracking_uri(store)
     model = mlflow.pyfunc.load_model(result["model"]["uri"])
     frame = pd.read_parquet(data)
     test = frame[frame[PART] == "test"]

@@ -35,6 +35,8 @@ class SklearnPredictor(Predictor):
         """Scores rows, see Predictor."""
         if not len(frame):
             return np.empty((0, self.num_classes) if self.num_classes else 0)
+        if len(frame) <= BATCH_ROWS:  # a slice of a frame has to find its columns anew
+            return self._scores(frame)
         starts = range(0, len(frame), BATCH_ROWS)
         return np.concatenate([self._scores(frame.iloc[start : start + BATCH_ROWS]) for start in starts])
 

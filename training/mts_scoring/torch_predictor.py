@@ -63,6 +63,8 @@ class TorchPredictor(Predictor):
 
     def predict_from(self, frame: pd.DataFrame, margins: npt.NDArray[np.float64] | None) -> npt.NDArray[np.float64]:
         """Scores rows, adding to margins where the networks have learnt to: [n, classes] log probabilities or [n]."""
+        if len(frame) <= BATCH_ROWS:  # a slice of a frame has to find its columns anew
+            return self._scores(frame, margins)
         parts = [slice(start, start + BATCH_ROWS) for start in range(0, max(1, len(frame)), BATCH_ROWS)]
         return np.concatenate(
             [self._scores(frame.iloc[part], None if margins is None else margins[part]) for part in parts]

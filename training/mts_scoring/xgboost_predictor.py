@@ -55,6 +55,8 @@ class XGBoostPredictor(Predictor):
         """Scores rows, see Predictor."""
         if len(frame) <= FEW_ROWS:
             return self._scores(frame, self._single_threaded.inplace_predict)
+        if len(frame) <= BATCH_ROWS:  # a slice of a frame has to find its columns anew
+            return self._scores(frame, self._predicted)
         parts = [
             self._scores(frame.iloc[start : start + BATCH_ROWS], self._predicted)
             for start in range(0, len(frame), BATCH_ROWS)
