@@ -66,7 +66,7 @@ class PoolDesk:
     def lease(self, pool_id: str, labeller: str, size: int) -> Sequence[PoolItem]:
         """Hands rows to a labeller, and has more chosen where few are left."""
         found = self._store.lease(pool_id, labeller, size)
-        self.advance(pool_id, asked=True)
+        self.advance(pool_id, asked=True, idle=not found)
         return found
 
     def answer(
@@ -90,19 +90,20 @@ class PoolDesk:
         if pool_id is not None and job.status.final:
             self.advance(pool_id)
 
-    def advance(self, pool_id: str, *, asked: bool = False) -> PoolRecord:
+    def advance(self, pool_id: str, *, asked: bool = False, idle: bool = False) -> PoolRecord:
         """Takes in what has ended, and asks for what is next.
 
         Args:
             pool_id: the pool.
             asked: a caller is there: what failed before is tried again.
+            idle: the caller has no work: rows that others hold are none for this one.
         """
         record = self._taken_in(self._store.get(pool_id))
         plan = PoolSpec.model_validate(record.spec)
         state = record.state
         if state.blocked and not asked:
             return record
-        at = situation(record)
+        at = situation(record, idle=idle)
         step = next_step(plan, at)
         problem = None if step is not None or at.busy else obstacle(plan, at) if at.queried else None
         if step is None:
@@ -190,9 +191,10 @@ class PoolDesk:
         self._store.query_came_back(pool_id, job.id, result, state.model_copy(update=update))
 
 
-def situation(record: PoolRecord) -> Situation:
-    """The facts that the policy goes by."""
+def situation(record: PoolRecord, *, idle: bool = False) -> Situation:
+    """The facts that the policy goes by; for somebody `idle` without the rows that others hold."""
     state, counts = record.state, record.counts
+    held, held_random = (counts.held, counts.held_random) if idle else (0, 0)
     evidence = [one.evidence for one in record.rounds if one.evidence is not None]
     gain = expected_gain(evidence, max(0, counts.train_labelled - state.trained_labels))
     return Situation(
@@ -205,8 +207,9 @@ def situation(record: PoolRecord) -> Situation:
         test_labelled=counts.test_labelled,
         train_labelled=counts.train_labelled,
         trained_labels=state.trained_labels,
-        queued=counts.queued,
-        queued_random=counts.queued_random,
+        queued=counts.queued - held,
+        queued_random=counts.queued_random - held_random,
+        held=held,
         spent=counts.spent,
         expected_gain=None if gain is None else gain["value"],
         by_class=counts.by_class,

@@ -67,6 +67,14 @@ def test_two_labellers_at_the_same_time_get_different_rows(store: PoolStore) -> 
     assert len(ids) == len(set(ids)) == 60
 
 
+def test_rows_that_somebody_holds_are_counted(store: PoolStore) -> None:
+    pool_id = made(store, "held")
+    items = store.lease(pool_id, "ann", 5)
+    store.answer(pool_id, "ann", answers(items[:2]))
+    counts = store.get(pool_id).counts
+    assert (counts.queued, counts.held, counts.held_random, counts.leased) == (18, 3, 0, 3)
+
+
 def test_labels_are_stored_whole_or_not_at_all(store: PoolStore) -> None:
     pool_id = made(store, "whole")
     items = store.lease(pool_id, "ann", 5)

@@ -17,7 +17,7 @@ MIN_TEST = 10
 
 @dataclass(frozen=True)
 class Situation:
-    """Where a pool is. Counts are of rows; `queued` without those that are out with a labeller or in the test set."""
+    """Where a pool is. Counts are of rows; `queued` and `held` without the test set."""
 
     queried: bool
     busy: bool
@@ -31,10 +31,17 @@ class Situation:
     queued: int
     queued_random: int
     spent: float
+    held: int = 0
+    """Rows that others have, while somebody has none to label; then they are not among the `queued`."""
     expected_gain: float | None = None
     """Of the primary metric, by the labels since the last training; None while no learning curve tells."""
     by_class: Mapping[str, int] = field(default_factory=dict)
     test_by_class: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no row is left that could still get a label."""
+        return self.left == 0 and self.queued == 0 and self.held == 0
 
 
 @dataclass(frozen=True)
@@ -74,11 +81,11 @@ def next_step(plan: PoolSpec, at: Situation) -> Step | None:
 def is_due(plan: PoolSpec, at: Situation) -> bool:
     """Whether enough labels have come in since the last training."""
     if not at.has_model and at.trained_labels == 0:
-        return at.train_labelled >= plan.initial_size or (at.left == 0 and at.queued == 0 and at.train_labelled > 0)
+        return at.train_labelled >= plan.initial_size or (at.exhausted and at.train_labelled > 0)
     new = at.train_labelled - at.trained_labels
     if new <= 0:
         return False
-    if at.left == 0 and at.queued == 0:
+    if at.exhausted:
         return True
     if plan.retrain_gain is None or at.expected_gain is None:
         return new >= plan.every

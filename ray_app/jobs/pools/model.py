@@ -99,6 +99,9 @@ class PoolCounts(WireModel):
     queued: int = 0
     """Rows that wait for a label, test rows aside."""
     queued_random: int = 0
+    held: int = 0
+    """Of `queued`, those that are out with a labeller; likewise of `queued_random`."""
+    held_random: int = 0
     test_queued: int = 0
     leased: int = 0
     skipped: int = 0

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, and_, func, select
 
 from ray_app.jobs.pools.model import (
     PoolCounts,
@@ -105,10 +105,11 @@ def get_counts(connection: Connection, pool_id: str, now: datetime) -> PoolCount
         if isinstance(label, str):
             classes[part == "test"][label] += 1
     spent = connection.scalar(select(func.sum(pool_items.c.cost)).where(mine, pool_items.c.status == "labelled"))
-    leased = connection.scalar(
-        select(func.count()).select_from(pool_leases)
-        .where(pool_leases.c.pool_id == pool_id, pool_leases.c.expires_at > now)
-    )  # fmt: skip
+    is_live = and_(pool_leases.c.pool_id == pool_id, pool_leases.c.expires_at > now)
+    leased = connection.scalar(select(func.count()).select_from(pool_leases).where(is_live))
+    out = select(pool_leases.c.row_id).where(is_live)
+    waiting = query.where(pool_items.c.status == "queued", pool_items.c.row_id.in_(out))
+    held = {part: count for part, _, count in connection.execute(waiting.group_by(pool_items.c.part, pool_items.c.status))}
     labellers = connection.execute(
         select(pool_labels.c.labeller, func.count())
         .where(pool_labels.c.pool_id == pool_id, pool_labels.c.is_current)
@@ -122,7 +123,8 @@ def get_counts(connection: Connection, pool_id: str, now: datetime) -> PoolCount
         test_total=sum(count for (part, _), count in by.items() if part == "test"),
         test_labelled=by["test", "labelled"], active_labelled=by["active", "labelled"],
         random_labelled=by["random", "labelled"], queued=by["active", "queued"] + by["random", "queued"],
-        queued_random=by["random", "queued"], test_queued=by["test", "queued"] + by["test", "disputed"],
+        queued_random=by["random", "queued"], held=held.get("active", 0) + held.get("random", 0),
+        held_random=held.get("random", 0), test_queued=by["test", "queued"] + by["test", "disputed"],
         leased=leased or 0, skipped=of("skipped"), disputed=of("disputed"), changed=of("changed"),
         spent=float(spent or 0.0), by_class=dict(classes[False]), test_by_class=dict(classes[True]),
         by_labeller=dict(labellers.all()),

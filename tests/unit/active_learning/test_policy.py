@@ -68,6 +68,14 @@ def test_rows_are_chosen_ahead_and_only_while_there_are_some_and_money() -> None
     assert last == Query(Counts(), replace=True, measure=True)
 
 
+def test_rows_that_somebody_holds_are_not_there_for_others_but_are_not_over_either() -> None:
+    held = replace(LATER, queued=0, held=30)
+    assert next_step(plan(), held) == Query(Counts(active=32, random=8))
+    last = replace(held, left=0, train_labelled=51)
+    assert next_step(plan(), last) is None
+    assert next_step(plan(), replace(last, held=0)) == Train()
+
+
 def test_one_class_keeps_querying_and_says_why() -> None:
     at = replace(LABELLED, by_class={"good": 50})
     assert isinstance(next_step(plan(), at), Query)

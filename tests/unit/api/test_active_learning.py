@@ -102,6 +102,17 @@ def test_a_correction_keeps_what_was_said_before(api: Any) -> None:
     assert pool.get()["counts"]["test_by_class"] == {"yes": 1}
 
 
+def test_who_holds_every_row_that_waits_leaves_others_without_work_only_until_more_are_chosen(api: Any) -> None:
+    pool = Pooled.made(api, pool_spec("shared"))
+    held = {item["id"] for item in pool.query("ann", size=100)}
+    assert len(held) == 40
+    assert pool.query("bob", size=8) == []
+    assert pool.run_jobs() == ["query"]
+    found = {item["id"] for item in pool.query("bob", size=8)}
+    assert len(found) == 8
+    assert not found & held
+
+
 def test_labellers_get_different_rows_and_keep_theirs(api: Any) -> None:
     pool = Pooled.made(api, pool_spec("several"))
     ann, bob = pool.query("ann", size=8), pool.query("bob", size=8)
