@@ -109,7 +109,9 @@ def get_counts(connection: Connection, pool_id: str, now: datetime) -> PoolCount
     leased = connection.scalar(select(func.count()).select_from(pool_leases).where(is_live))
     out = select(pool_leases.c.row_id).where(is_live)
     waiting = query.where(pool_items.c.status == "queued", pool_items.c.row_id.in_(out))
-    held = {part: count for part, _, count in connection.execute(waiting.group_by(pool_items.c.part, pool_items.c.status))}
+    held = {
+        part: count for part, _, count in connection.execute(waiting.group_by(pool_items.c.part, pool_items.c.status))
+    }
     labellers = connection.execute(
         select(pool_labels.c.labeller, func.count())
         .where(pool_labels.c.pool_id == pool_id, pool_labels.c.is_current)
