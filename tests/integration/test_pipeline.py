@@ -146,6 +146,23 @@ def test_an_attempt_that_was_superseded_registers_nothing(workplace: Workplace) 
     assert workplace.registry.find_by_job("german-fenced", "job_fenced") is None
 
 
+def test_a_wish_to_stop_that_comes_while_the_version_is_registered_comes_too_late(workplace: Workplace) -> None:
+    class AskedToStop(SilentObserver):
+        def __init__(self) -> None:
+            self.stop = False
+
+        def waiting(self, message: str) -> None:
+            if self.stop:
+                raise JobCancelledError("the job was asked to stop")
+
+        def ask(self) -> None:
+            self.stop = True
+
+    observer = AskedToStop()
+    result = run(spec_of("german-late"), workplace, observer, job_id="job_late", commit=observer.ask)
+    assert workplace.registry.find_by_job("german-late", "job_late") == result.model
+
+
 def test_evaluate_measures_a_version_on_other_rows(workplace: Workplace) -> None:
     trained = run(spec_of("german-eval"), workplace, SilentObserver(), job_id="job_eval")
     spec = parse_spec(

@@ -44,7 +44,7 @@ def once_back(job: Job, work: Callable[[], T]) -> T:
             _wait(job, min(pause_s, left_s), give_up)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         else:
-            job.watch.observer.waiting("")
+            # nothing that a wish to stop could interrupt: the version is there
             return found
 
 
@@ -54,3 +54,4 @@ def _wait(job: Job, pause_s: float, give_up: float) -> None:
     while time.monotonic() < earliest or (job.workplace.registry.is_away() and time.monotonic() < give_up):
         job.watch.observer.waiting("waiting for the registry, to register the model")
         time.sleep(LOOK_EVERY_S)
+    job.watch.observer.waiting("")
