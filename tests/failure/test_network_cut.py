@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import ray
 from cut_node import Cable, CutNode
-from dispatcher_cluster import LIMIT_S, Service, add_node, running_service, worker_nodes
+from dispatcher_cluster import Service, add_node, running_service, until_alive, worker_nodes
 from ray.cluster_utils import Cluster
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -30,14 +28,6 @@ def node(line: Cable, cluster: Cluster) -> Iterator[CutNode]:
         yield made
     finally:
         made.end()
-
-
-def until_alive(count: int) -> None:
-    """Waits until so many nodes are there; nothing tells when one comes."""
-    deadline = time.monotonic() + LIMIT_S
-    while sum(node["Alive"] for node in ray.nodes()) < count:
-        assert time.monotonic() < deadline, ray.nodes()
-        time.sleep(0.1)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+import time
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -70,12 +71,24 @@ def head_alone(ip: str) -> Iterator[Cluster]:
 
 @contextmanager
 def worker_nodes(cluster: Cluster, *cpus: int) -> Iterator[None]:
-    """Nodes with so many CPUs each, beside the head; whatever nodes there are then go away with them."""
+    """Nodes with so many CPUs each, beside the head; whatever nodes there are then go away with them.
+
+    Ray has noticed it when the context ends: the next test is not to count on a node that is dead.
+    """
     for number in cpus:
         add_node(cluster, number)
     yield
     for node in list(cluster.worker_nodes):
         cluster.remove_node(node, allow_graceful=False)
+    until_alive(1)
+
+
+def until_alive(nodes: int) -> None:
+    """Waits until so many nodes are there; nothing tells when one comes or goes."""
+    deadline = time.monotonic() + LIMIT_S
+    while sum(node["Alive"] for node in ray.nodes()) != nodes:
+        assert time.monotonic() < deadline, ray.nodes()
+        time.sleep(0.1)
 
 
 def add_node(cluster: Cluster, cpus: int) -> None:
