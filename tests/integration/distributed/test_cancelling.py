@@ -13,7 +13,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 ROUNDS = 400
 """`ray.cancel` from this thread ended the process within 150, each time that it was tried."""
 MAKER = f"""
-import random, time
+import random, signal, time
 import ray
 from training.releasing import cancel
 
@@ -23,6 +23,8 @@ def busy(seconds):
     while time.perf_counter() < until:
         pass
 
+# a shell's background job ignores it, and so would Ray's workers, which Ray interrupts by it
+signal.signal(signal.SIGINT, signal.default_int_handler)
 ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
 draw = random.Random(0)
 ended = {{"done": 0, "cancelled": 0}}
