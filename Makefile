@@ -5,9 +5,9 @@ INSTALLED := .venv/.installed
 # as the service sets them: threads that spin while they wait take the cores from those that work
 export OMP_NUM_THREADS := 1
 export OMP_WAIT_POLICY := PASSIVE
-QUICK := tests/unit tests/contracts tests/architecture -m "not slow and not cluster"
+UNIT := tests/unit tests/contracts tests/architecture
 
-.PHONY: help .venv demo test test-quick test-slow test-cluster test-service test-failure test-integration test-tuning \
+.PHONY: help .venv demo test test-quick test-unit test-cluster test-service test-failure test-integration \
         check style bench chaos fuzz sbom audit down clean
 
 help:  ## this list
@@ -30,25 +30,23 @@ demo: $(INSTALLED)  ## start everything, train on German credit, show the result
 # Clusters are started and ended again and again: each group has a process of its own, which keeps nothing of the last one.
 # A group that fails does not keep the next ones from running.
 test: $(INSTALLED)  ## all tests
-	@$(MAKE) --no-print-directory --keep-going $(addprefix test-,quick slow cluster service failure integration tuning)
+	@$(MAKE) --no-print-directory --keep-going $(addprefix test-,unit cluster service failure integration)
+
+test-unit: $(INSTALLED)
+	$(BIN)/pytest -q -n 2 $(UNIT) -m "not cluster"
 
 test-quick: $(INSTALLED)
-	$(BIN)/pytest -q -n 2 $(QUICK)
-
-test-slow: $(INSTALLED)
-	$(BIN)/pytest -q -n 2 tests/unit tests/contracts -m "slow and not cluster"
+	$(BIN)/pytest -q -n 2 $(UNIT) -m "not slow and not cluster"
 
 test-cluster: $(INSTALLED)
-	$(BIN)/pytest tests/unit tests/contracts -m cluster
+	$(BIN)/pytest $(UNIT) -m cluster
 
 test-service test-failure: test-%: $(INSTALLED)
 	$(BIN)/pytest tests/$*
 
+# each file has a cluster or a registry of its own, and waits for it most of the time
 test-integration: $(INSTALLED)
-	$(BIN)/pytest tests/integration --ignore tests/integration/tuning
-
-test-tuning: $(INSTALLED)
-	$(BIN)/pytest tests/integration/tuning
+	$(BIN)/pytest -n 2 --dist loadfile tests/integration
 
 check: $(INSTALLED)  ## style, types, import rules and the quick tests
 	@$(MAKE) --no-print-directory --jobs 2 style test-quick

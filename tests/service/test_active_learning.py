@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import csv
-import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from browser import browser_page, find_browser
-from whole_service import ROOT, WholeService, running_whole
+from whole_service import ROOT, WholeService
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1200)]
 
@@ -35,7 +32,7 @@ KEPT = ("test_labelled", "active_labelled", "random_labelled", "leased", "spent"
 
 @dataclass
 class Pool:
-    """A pool in a service that may be another one by now."""
+    """A pool in the service."""
 
     service: WholeService
     id: str
@@ -94,32 +91,31 @@ class Story:
 
 
 @pytest.fixture(scope="module")
-def story() -> Iterator[Story]:
-    """Told once; the service is left running."""
-    with tempfile.TemporaryDirectory(prefix="mts-pool-", ignore_cleanup_errors=True) as folder:
-        home = Path(folder)
-        with running_whole(home) as first:
-            made = first.http.post(POOLS, json=SPEC)
-            assert made.status_code == 201, made.text
-            pool = Pool(first, made.json()["id"])
-            ann, bob = pool.query("ann"), pool.query("bob")
-            refused = pool.label("bob", ann[:1])
-            pool.label("ann", ann).raise_for_status()
-            pool.label("bob", bob).raise_for_status()
-            pool.settled()
-            held = pool.query("ann")
-            while "train" not in pool.get()["jobs"]:
-                pool.work("bob")
-            before, said_before = pool.get(), pool.history()
-            # the training is under way: nothing waits for it
-        with running_whole(home) as second:
-            pool = Pool(second, pool.id)
-            after, said_after, held_after = pool.get(), pool.history(), pool.query("ann")
-            assert held_after == held
-            while len(pool.settled()["evidence"]["curves"].get("active", [])) < 2:
-                pool.work("ann")
-                pool.work("bob")
-            yield Story(pool, ann, bob, refused, before, said_before, after, said_after, held_after)
+def story(whole: WholeService) -> Story:
+    """Told once."""
+    made = whole.http.post(POOLS, json=SPEC)
+    assert made.status_code == 201, made.text
+    pool = Pool(whole, made.json()["id"])
+    ann, bob = pool.query("ann"), pool.query("bob")
+    refused = pool.label("bob", ann[:1])
+    pool.label("ann", ann).raise_for_status()
+    pool.label("bob", bob).raise_for_status()
+    pool.settled()
+    held = pool.query("ann")
+    while "train" not in pool.get()["jobs"]:
+        pool.work("bob")
+    before, said_before = pool.get(), pool.history()
+
+    # the training is under way: nothing waits for it
+    whole.mts("down")
+    whole.mts("up", "--detach")
+
+    after, said_after, held_after = pool.get(), pool.history(), pool.query("ann")
+    assert held_after == held
+    while len(pool.settled()["evidence"]["curves"].get("active", [])) < 2:
+        pool.work("ann")
+        pool.work("bob")
+    return Story(pool, ann, bob, refused, before, said_before, after, said_after, held_after)
 
 
 def test_two_labellers_share_the_work_and_only_the_holder_labels(story: Story) -> None:

@@ -11,11 +11,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
 from ray._private import state as ray_state
 from ray.util import placement_group_table
 
 from training.data.table import Column, Rows, TableSchema
 from training.distributed import ENGINES, Spread
+from training.errors import JobCancelledError
 from training.events import SilentObserver
 from training.models import FitContext, FitData, FittedModel
 from training.spec import ModelSpec, TorchSpec, XGBoostSpec
@@ -58,18 +60,27 @@ def fit_data(task: str, rows: int = 600, *, weighted: bool = True) -> FitData:
 
 
 class Watcher(SilentObserver):
-    """Remembers what a fit tells, and does something once when the fit is so far and `ready` says so."""
+    """Remembers what a fit tells, and does something once when the fit is so far and `ready` says so.
+
+    A step that is told after that, when it is `enough`, is the last: the watcher cancels the fit.
+    """
 
     def __init__(
-        self, at_step: int = 0, act: Callable[[], None] | None = None, ready: Callable[[], bool] = lambda: True
+        self,
+        at_step: int = 0,
+        act: Callable[[], None] | None = None,
+        ready: Callable[[], bool] = lambda: True,
+        enough: Callable[[], bool] = lambda: False,
     ) -> None:
         self.steps: list[int] = []
         self.waits: list[str] = []
         self.acted_at = 0
-        self._at, self._act, self._ready = at_step, act, ready
+        self._at, self._act, self._ready, self._enough = at_step, act, ready, enough
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         self.steps.append(step or 0)
+        if self.acted_at and self._enough():
+            raise JobCancelledError("enough")
         if self._act is not None and self.steps[-1] >= self._at and self._ready():
             act, self._act = self._act, None
             self.acted_at = len(self.steps)
@@ -87,6 +98,17 @@ def spread_fit(
     how: dict[str, Any] = {"num_workers": (2, 2), "cpus": 1, "gpus": 0, "memory_mb": None, "label": LABEL} | spread
     context = FitContext(seed=7, observer=observer or SilentObserver(), checkpoint_folder=folder / CHECKPOINTS)
     return ENGINES[engine, spec.family].fit(spec, data, context, Spread(folder=folder, **how))
+
+
+ENDLESS = {"xgboost": "n_estimators", "torch": "max_epochs"}
+
+
+def fit_until_enough(engine: str, spec: ModelSpec, folder: Path, heard: Watcher, **spread: Any) -> None:
+    """One fit with two workers and no end of its own: the watcher ends it, after a restart that kept what was done."""
+    endless = spec.model_copy(update={"params": {**spec.params, ENDLESS[spec.family]: 100_000}})
+    with pytest.raises(JobCancelledError, match="enough"):
+        spread_fit(engine, endless, fit_data("binary"), folder, heard, **spread)
+    assert min(heard.steps[heard.acted_at :]) > 1, "it started from nothing"
 
 
 def has_checkpoint(folder: Path) -> bool:
