@@ -17,13 +17,10 @@ from ray.cluster_utils import Cluster
 from ray.core.generated import autoscaler_pb2
 from spread_fits import LONG_BOOSTING, LONG_NETWORK, Watcher, all_is_free, fit_until_enough, has_checkpoint
 
-from training.spec import ModelSpec
-
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 OFTEN_S = 1.0
 """Between checkpoints."""
-TRAIN = pytest.mark.parametrize("spec", [LONG_BOOSTING, LONG_NETWORK], ids=["boosting", "network"])
 BOOSTING = pytest.mark.parametrize("engine", ["xgboost_ray", "ray_train"])
 
 
@@ -96,9 +93,7 @@ def test_a_fit_goes_on_from_its_last_checkpoint_when_the_node_is_gone(
     assert all_is_free(within_s=20)
 
 
-@TRAIN
 def test_a_fit_of_ray_train_leaves_the_node_in_time(
-    spec: ModelSpec,
     cluster: Cluster,
     tmp_path: Path,
     caplog: pytest.LogCaptureFixture,
@@ -111,21 +106,20 @@ def test_a_fit_of_ray_train_leaves_the_node_in_time(
         add_node(cluster, 1)
 
     heard = Watcher(act=announce, ready=lambda: has_checkpoint(tmp_path), enough=heard_restart)
-    fit_until_enough("ray_train", spec, tmp_path, heard, max_restarts=0, checkpoint_every_s=OFTEN_S)
+    fit_until_enough("ray_train", LONG_BOOSTING, tmp_path, heard, max_restarts=0, checkpoint_every_s=OFTEN_S)
     assert "was lost with its node: the cloud takes the node back" in caplog.text
     assert all_is_free(within_s=20)
 
 
-@TRAIN
 def test_a_notice_is_reason_for_a_checkpoint_that_is_not_due_yet(
-    spec: ModelSpec, cluster: Cluster, tmp_path: Path, heard_restart: Callable[[], bool]
+    cluster: Cluster, tmp_path: Path, heard_restart: Callable[[], bool]
 ) -> None:
     def announce() -> None:
         give_notice(cluster, cluster.worker_nodes.copy().pop(), within_s=15)
         add_node(cluster, 1)
 
     heard = Watcher(act=announce, enough=heard_restart)
-    fit_until_enough("ray_train", spec, tmp_path, heard, checkpoint_every_s=3600.0)
+    fit_until_enough("ray_train", LONG_NETWORK, tmp_path, heard, checkpoint_every_s=3600.0)
     assert all_is_free(within_s=20)
 
 
