@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -66,20 +66,16 @@ def test_a_job_goes_on_elsewhere_and_none_begins_where_the_end_is_near(cluster: 
     assert (service.final(later).status, service.final(later).attempt) == ("SUCCEEDED", 1)
 
 
-@pytest.fixture
-def heard_restart(caplog: pytest.LogCaptureFixture) -> Iterator[Callable[[], bool]]:
-    """Whether the log says that the fit started again."""
+@pytest.fixture(autouse=True)
+def log(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]:
+    """What the fit says."""
     with caplog.at_level(logging.INFO, logger="training"):
-        yield lambda: "(restart 1 of 10)" in caplog.text
+        yield caplog
 
 
 @BOOSTING
 def test_a_fit_goes_on_from_its_last_checkpoint_when_the_node_is_gone(
-    engine: str,
-    cluster: Cluster,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-    heard_restart: Callable[[], bool],
+    engine: str, cluster: Cluster, tmp_path: Path, log: pytest.LogCaptureFixture
 ) -> None:
     def take_back() -> None:
         going = cluster.worker_nodes.copy().pop()
@@ -87,17 +83,15 @@ def test_a_fit_goes_on_from_its_last_checkpoint_when_the_node_is_gone(
         add_node(cluster, 1)
         cluster.remove_node(going, allow_graceful=False)
 
-    heard = Watcher(act=take_back, ready=lambda: has_checkpoint(tmp_path), enough=heard_restart)
+    heard = Watcher(act=take_back, ready=lambda: has_checkpoint(tmp_path), until_restarted=True)
     fit_until_enough(engine, LONG_BOOSTING, tmp_path, heard, max_restarts=0, checkpoint_every_s=OFTEN_S)
-    assert "was lost with its node" in caplog.text
+    assert "was lost with its node" in log.text
+    assert "(restart 1 of 10)" in log.text
     assert all_is_free(within_s=20)
 
 
 def test_a_fit_of_ray_train_leaves_the_node_in_time(
-    cluster: Cluster,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-    heard_restart: Callable[[], bool],
+    cluster: Cluster, tmp_path: Path, log: pytest.LogCaptureFixture
 ) -> None:
     """Also where the node is still there when its time is over: Ray keeps the room there, and starts nothing in it."""
 
@@ -105,29 +99,31 @@ def test_a_fit_of_ray_train_leaves_the_node_in_time(
         give_notice(cluster, cluster.worker_nodes.copy().pop(), within_s=1)
         add_node(cluster, 1)
 
-    heard = Watcher(act=announce, ready=lambda: has_checkpoint(tmp_path), enough=heard_restart)
+    heard = Watcher(act=announce, ready=lambda: has_checkpoint(tmp_path), until_restarted=True)
     fit_until_enough("ray_train", LONG_BOOSTING, tmp_path, heard, max_restarts=0, checkpoint_every_s=OFTEN_S)
-    assert "was lost with its node: the cloud takes the node back" in caplog.text
+    assert "was lost with its node: the cloud takes the node back" in log.text
+    assert "(restart 1 of 10)" in log.text
     assert all_is_free(within_s=20)
 
 
 def test_a_notice_is_reason_for_a_checkpoint_that_is_not_due_yet(
-    cluster: Cluster, tmp_path: Path, heard_restart: Callable[[], bool]
+    cluster: Cluster, tmp_path: Path, log: pytest.LogCaptureFixture
 ) -> None:
     def announce() -> None:
         give_notice(cluster, cluster.worker_nodes.copy().pop(), within_s=15)
         add_node(cluster, 1)
 
-    heard = Watcher(act=announce, enough=heard_restart)
+    heard = Watcher(act=announce, until_restarted=True)
     fit_until_enough("ray_train", LONG_NETWORK, tmp_path, heard, checkpoint_every_s=3600.0)
+    assert "(restart 1 of 10)" in log.text
     assert all_is_free(within_s=20)
 
 
 class BringsNode(Watcher):
     """Adds a node when it hears that the fit waits for room."""
 
-    def __init__(self, cluster: Cluster, folder: Path, enough: Callable[[], bool]) -> None:
-        super().__init__(act=self._lose, ready=lambda: has_checkpoint(folder), enough=enough)
+    def __init__(self, cluster: Cluster, folder: Path) -> None:
+        super().__init__(act=self._lose, ready=lambda: has_checkpoint(folder), until_restarted=True)
         self._cluster = cluster
         self.told = ""
 
@@ -149,14 +145,11 @@ def impatient_ray_train(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("impatient_ray_train")
 @BOOSTING
 def test_a_fit_waits_for_a_node_as_long_as_it_takes_and_says_so(
-    engine: str,
-    cluster: Cluster,
-    tmp_path: Path,
-    caplog: pytest.LogCaptureFixture,
-    heard_restart: Callable[[], bool],
+    engine: str, cluster: Cluster, tmp_path: Path, log: pytest.LogCaptureFixture
 ) -> None:
-    heard = BringsNode(cluster, tmp_path, heard_restart)
+    heard = BringsNode(cluster, tmp_path)
     fit_until_enough(engine, LONG_BOOSTING, tmp_path, heard, max_restarts=0, checkpoint_every_s=OFTEN_S)
     assert heard.told == "waiting for 2 workers with 1 CPU each"
-    assert "(restart 2 of 10)" not in caplog.text
+    assert "(restart 1 of 10)" in log.text
+    assert "(restart 2 of 10)" not in log.text
     assert all_is_free(within_s=20)

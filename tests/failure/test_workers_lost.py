@@ -78,7 +78,7 @@ def test_when_the_budget_is_spent_the_error_names_the_worker(
 def test_a_worker_that_hangs_is_replaced(
     engine: str, spec: ModelSpec, cluster: Cluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    heard = Watcher(at_step=20, act=stop_a_worker, enough=lambda: "(restart 1 of 2)" in caplog.text)
+    heard = Watcher(act=stop_a_worker, ready=lambda: has_checkpoint(tmp_path), until_restarted=True)
     with caplog.at_level(logging.INFO, logger="training"):
         fit_until_enough(engine, spec, tmp_path, heard, checkpoint_every_s=OFTEN_S, hang_timeout_s=10.0)
     assert "said nothing for too long" in caplog.text
@@ -90,6 +90,15 @@ def test_room_that_is_taken_away_is_said_and_worth_another_attempt(cluster: Clus
     with pytest.raises(UnavailableError, match="room that was reserved for the workers is gone") as gone:
         gang.wait(SilentObserver())
     assert gone.value.details().retryable
+
+
+def test_no_room_is_asked_for_once_it_was_given_back(cluster: Cluster) -> None:
+    """As when a fit is cancelled while another thread starts its workers again."""
+    gang = Gang.reserve("train:nowhere:job", {"CPU": 1}, 2)
+    gang.release()
+    with pytest.raises(UnavailableError):
+        gang.resize(1)
+    assert all_is_free(within_s=20)
 
 
 def test_what_a_worker_raises_is_told_with_its_rank_and_is_not_tried_again(
@@ -116,9 +125,8 @@ def test_a_lost_node_is_not_counted_against_the_job(
         cluster.remove_node(cluster.worker_nodes.copy().pop(), allow_graceful=False)
         add_node(cluster, 1)
 
-    heard = Watcher(
-        act=lose, ready=lambda: has_checkpoint(tmp_path), enough=lambda: "(restart 1 of 10)" in caplog.text
-    )  # fmt: skip
+    heard = Watcher(act=lose, ready=lambda: has_checkpoint(tmp_path), until_restarted=True)
     with caplog.at_level(logging.INFO, logger="training"):
         fit_until_enough("xgboost_ray", LONG_BOOSTING, tmp_path, heard, max_restarts=0, checkpoint_every_s=OFTEN_S)
     assert "was lost with its node" in caplog.text
+    assert "(restart 1 of 10)" in caplog.text

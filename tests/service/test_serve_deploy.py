@@ -53,6 +53,13 @@ def head(environment: dict[str, str], folder: str, dashboard_port: int) -> Itera
             process.kill()
 
 
+def until_it_takes_applications(address: str) -> None:
+    """Ray says that it runs when its dashboard listens, whose part for Serve may still be starting: it answers 5xx."""
+    with httpx.Client(base_url=address, timeout=60, transport=httpx.HTTPTransport(retries=8)) as dashboard:
+        while dashboard.get("/api/serve/applications/").is_server_error:
+            time.sleep(0.2)
+
+
 def test_the_shipped_configuration_trains() -> None:
     config = yaml.safe_load((ROOT / "serve_config.yaml").read_text())
     port, dashboard_port = free_port(), free_port()
@@ -66,9 +73,11 @@ def test_the_shipped_configuration_trains() -> None:
             "RAY_TMPDIR": folder,
         }  # fmt: skip
         with head(environment, folder, dashboard_port):
-            address = f"--address=http://127.0.0.1:{dashboard_port}"
-            deploy = [BIN / "serve", "deploy", address, f"{folder}/serve_config.yaml"]
-            subprocess.run(deploy, cwd=ROOT, env=environment, check=True, capture_output=True)
+            address = f"http://127.0.0.1:{dashboard_port}"
+            until_it_takes_applications(address)
+            deploy = [BIN / "serve", "deploy", f"--address={address}", f"{folder}/serve_config.yaml"]
+            sent = subprocess.run(deploy, cwd=ROOT, env=environment, check=False, capture_output=True, text=True)
+            assert sent.returncode == 0, sent.stdout + sent.stderr
             with httpx.Client(
                 base_url=f"http://127.0.0.1:{port}", timeout=120, transport=httpx.HTTPTransport(retries=8)
             ) as http:

@@ -62,7 +62,8 @@ def fit_data(task: str, rows: int = 600, *, weighted: bool = True) -> FitData:
 class Watcher(SilentObserver):
     """Remembers what a fit tells, and does something once when the fit is so far and `ready` says so.
 
-    A step that is told after that, when it is `enough`, is the last: the watcher cancels the fit.
+    With `until_restarted` it cancels the fit at a step that is told when other workers have taken the place of all
+    that were there before.
     """
 
     def __init__(
@@ -70,21 +71,28 @@ class Watcher(SilentObserver):
         at_step: int = 0,
         act: Callable[[], None] | None = None,
         ready: Callable[[], bool] = lambda: True,
-        enough: Callable[[], bool] = lambda: False,
+        *,
+        until_restarted: bool = False,
     ) -> None:
         self.steps: list[int] = []
         self.waits: list[str] = []
         self.acted_at = 0
-        self._at, self._act, self._ready, self._enough = at_step, act, ready, enough
+        self._at, self._act, self._ready, self._until_restarted = at_step, act, ready, until_restarted
+        self._before: set[int] = set()
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         self.steps.append(step or 0)
-        if self.acted_at and self._enough():
+        if self.acted_at and self._until_restarted and self._are_others():
             raise JobCancelledError("enough")
         if self._act is not None and self.steps[-1] >= self._at and self._ready():
             act, self._act = self._act, None
             self.acted_at = len(self.steps)
+            self._before = set(workers().values())
             act()
+
+    def _are_others(self) -> bool:
+        found = set(workers().values())
+        return bool(found) and found.isdisjoint(self._before)
 
     def waiting(self, message: str) -> None:
         if message and (not self.waits or self.waits[-1] != message):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from typing import Self
 
@@ -27,6 +28,8 @@ class Gang:
     def __init__(self, label: str, bundle: Mapping[str, float], workers: int) -> None:
         self._label, self._bundle, self.workers = label, dict(bundle), workers
         self._waits = False
+        self._lock = threading.Lock()
+        self._released = False
         self.group = self._ask()
 
     @classmethod
@@ -36,15 +39,25 @@ class Gang:
         return cls(label, bundle, workers)
 
     def resize(self, workers: int) -> None:
-        """Asks for room for another number of workers in the place of the present; nothing may run in it."""
-        self.release()
-        self.workers = workers
-        self.group = self._ask()
+        """Asks for room for another number of workers in the place of the present; nothing may run in it.
+
+        Raises:
+            UnavailableError: the room was given back meanwhile, by whoever ends the fit: nobody would give back more.
+        """
+        with self._lock:
+            if self._released:
+                raise _gone()
+            remove_placement_group(self.group)
+            self.workers = workers
+            self.group = self._ask()
 
     def leave_draining(self) -> None:
         """Asks for room elsewhere, where a node of the present room is to go; nothing may run in it.
 
         Ray starts nothing more on such a node, and keeps its part of the room there until it is gone.
+
+        Raises:
+            UnavailableError: as `resize`.
         """
         places: dict[int, str] = placement_group_table(self.group).get("bundles_to_node_id", {})
         if draining_nodes().intersection(places.values()):
@@ -89,13 +102,19 @@ class Gang:
             # Ray has no type of its own for it
             if GONE not in str(error):
                 raise
-            message = "the room that was reserved for the workers is gone"
-            raise UnavailableError(message, hint="Submit the job again once the cluster is at rest.") from error
+            raise _gone() from error
         return ready
 
     def release(self) -> None:
-        """Gives the room back and ends whatever is in it."""
-        remove_placement_group(self.group)
+        """Gives the room back and ends whatever is in it; from now on no other is asked for."""
+        with self._lock:
+            self._released = True
+            remove_placement_group(self.group)
+
+
+def _gone() -> UnavailableError:
+    message = "the room that was reserved for the workers is gone"
+    return UnavailableError(message, hint="Submit the job again once the cluster is at rest.")
 
 
 def describe(bundle: Mapping[str, float], workers: int) -> str:
