@@ -7,7 +7,7 @@ export OMP_NUM_THREADS := 1
 export OMP_WAIT_POLICY := PASSIVE
 UNIT := tests/unit tests/contracts tests/architecture
 
-.PHONY: help .venv demo test test-quick test-unit test-cluster test-service test-failure test-integration \
+.PHONY: help .venv demo test test-quick test-unit test-cluster test-service test-failure test-integration test-tuning \
         check style bench chaos fuzz sbom audit down clean
 
 help:  ## this list
@@ -30,7 +30,7 @@ demo: $(INSTALLED)  ## start everything, train on German credit, show the result
 # Clusters are started and ended again and again: each group has a process of its own, which keeps nothing of the last one.
 # A group that fails does not keep the next ones from running.
 test: $(INSTALLED)  ## all tests
-	@$(MAKE) --no-print-directory --keep-going $(addprefix test-,unit cluster service failure integration)
+	@$(MAKE) --no-print-directory --keep-going $(addprefix test-,unit cluster service failure integration tuning)
 
 test-unit: $(INSTALLED)
 	$(BIN)/pytest -q -n 2 $(UNIT) -m "not cluster"
@@ -46,7 +46,10 @@ test-service test-failure: test-%: $(INSTALLED)
 
 # each file has a cluster or a registry of its own, and waits for it most of the time
 test-integration: $(INSTALLED)
-	$(BIN)/pytest -n 2 --dist loadfile tests/integration
+	$(BIN)/pytest -n 2 --dist loadfile tests/integration --ignore tests/integration/tuning
+
+test-tuning: $(INSTALLED)
+	$(BIN)/pytest -n 2 --dist loadfile tests/integration/tuning
 
 check: $(INSTALLED)  ## style, types, import rules and the quick tests
 	@$(MAKE) --no-print-directory --jobs 2 style test-quick

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import tempfile
 import time
@@ -33,6 +34,9 @@ LIMIT_S = 120.0
 @contextmanager
 def cluster_environment() -> Iterator[str]:
     """What a cluster reads when it starts; the path of a folder for its files, short enough for sockets."""
+    # the first cluster and the next give their actors the same ids: a handle of the last one that is let go now would
+    # end an actor of the new one
+    gc.collect()
     with pytest.MonkeyPatch.context() as environment, tempfile.TemporaryDirectory(prefix="mts-ray-") as folder:
         # workers import the scripted runner
         environment.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
