@@ -94,7 +94,7 @@ def test_room_that_is_taken_away_is_said_and_worth_another_attempt(cluster: Clus
 
 def test_no_room_is_asked_for_once_it_was_given_back(cluster: Cluster) -> None:
     """As when a fit is cancelled while another thread starts its workers again."""
-    gang = Gang.reserve("train:nowhere:job", {"CPU": 1}, 2)
+    gang = Gang.reserve("train:nowhere:job", {"CPU": 99}, 2)
     gang.release()
     with pytest.raises(UnavailableError):
         gang.resize(1)

@@ -27,6 +27,8 @@ LABEL = "train:toy:job_1"
 CHECKPOINTS = "checkpoints"
 """Of the job, below the folder of a fit."""
 ROUNDS = 2000
+LOOK_EVERY_S = 0.5
+"""Whether workers are others by now."""
 LONG_BOOSTING = XGBoostSpec(
     params={"n_estimators": ROUNDS, "learning_rate": 0.002, "max_depth": 3, "early_stopping_rounds": 0}
 )
@@ -79,6 +81,7 @@ class Watcher(SilentObserver):
         self.acted_at = 0
         self._at, self._act, self._ready, self._until_restarted = at_step, act, ready, until_restarted
         self._before: set[int] = set()
+        self._look_at = 0.0
 
     def metrics(self, values: Mapping[str, float], step: int | None = None) -> None:
         self.steps.append(step or 0)
@@ -91,6 +94,10 @@ class Watcher(SilentObserver):
             act()
 
     def _are_others(self) -> bool:
+        # a fit tells of a thousand steps a second, and Ray's control store is not to be busy with that
+        if time.monotonic() < self._look_at:
+            return False
+        self._look_at = time.monotonic() + LOOK_EVERY_S
         found = set(workers().values())
         return bool(found) and found.isdisjoint(self._before)
 
