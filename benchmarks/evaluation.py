@@ -15,7 +15,7 @@ from sklearn import metrics as sk
 from benchmarks.report import Row
 from training.data import DataAccess
 from training.evaluation import evaluate
-from training.evaluation.bootstrap import draw_counts
+from training.evaluation.drawing import draw_counts
 from training.evaluation.report import Report
 from training.evaluation.statistic import Buffers
 from training.events import SilentObserver

@@ -56,12 +56,12 @@ class BinaryStatistic:
     def __call__(self, weights: RowWeights) -> FloatArray:
         """Metrics of each resample, [b, len(metrics)]."""
         positive, negative = self._ranking.split(weights)
-        sums = _Sums(as_floats(weights, self._buffers), positive, negative)
+        sums = _Sums(weights, as_floats(weights, self._buffers), positive, negative)
         columns = [_METRICS[metric](self, sums) for metric in self.metrics]
         return np.stack(columns, axis=1)
 
     def _roc_auc(self, sums: _Sums) -> FloatArray:
-        return self._ranking.roc_auc(sums.weights, sums.negative)
+        return self._ranking.roc_auc(sums.drawn, sums.negative)
 
     def _average_precision(self, sums: _Sums) -> FloatArray:
         return self._ranking.average_precision(sums.weights, sums.positive, sums.negative)
@@ -88,13 +88,15 @@ class BinaryStatistic:
 
 @dataclass(frozen=True)
 class _Sums:
+    drawn: RowWeights
     weights: FloatArray
-    positive: FloatArray
+    """[b, n] the same, as floats."""
+    positive: RowWeights
     """[b, positives + 1] cumulative weights by falling score; likewise the negatives."""
-    negative: FloatArray
+    negative: RowWeights
 
     @property
-    def total(self) -> FloatArray:
+    def total(self) -> RowWeights:
         return self.positive[:, -1] + self.negative[:, -1]
 
 

@@ -50,7 +50,7 @@ class MulticlassStatistic:
         confidence = scores[self.order, decided]
         self._residual = confidence - self._correct
         self._calibration = GroupSums(calibration_bins(confidence), ECE_BINS)
-        self._buffers, self._ranking_buffers = Buffers(), Buffers()
+        self._buffers = Buffers()
         wanted = range(classes) if "roc_auc_ovr" in metrics else ()
         self._rankings = [Ranking(target == code, scores[:, code]) for code in wanted]
 
@@ -80,5 +80,5 @@ class MulticlassStatistic:
         for ranking in self._rankings:
             own = self._buffers.get("own", weights.shape, weights.dtype)
             np.take(weights, ranking.order, axis=1, out=own, mode="clip")
-            total += ranking.roc_auc(as_floats(own, self._ranking_buffers), ranking.split(own)[1])
+            total += ranking.roc_auc(own, ranking.split(own)[1])
         return total / len(self._rankings)

@@ -30,17 +30,18 @@ class Ranking:
         self._buffers = Buffers()
         self._tied = not np.array_equal(self._above, self._not_below)
 
-    def split(self, weights: RowWeights) -> tuple[FloatArray, FloatArray]:
+    def split(self, weights: RowWeights) -> tuple[RowWeights, RowWeights]:
         """Cumulative weights of positives [b, positives + 1] and negatives [b, negatives + 1], from 0.
 
-        Valid until the next call in the same thread.
+        Of the weights' type: sums of counts stay whole numbers, which are added and read in half the time. Valid until
+        the next call in the same thread.
         """
         return (
             self._cumulative(weights[:, : self.positives], "positive"),
             self._cumulative(weights[:, self.positives :], "negative"),
         )
 
-    def roc_auc(self, weights: FloatArray, negative: FloatArray) -> FloatArray:
+    def roc_auc(self, weights: RowWeights, negative: RowWeights) -> FloatArray:
         """Area under the ROC curve as the Mann-Whitney statistic: P(positive above negative), ties count one half.
 
         Args:
@@ -55,8 +56,14 @@ class Ranking:
             lost = 0.5 * (lost + np.einsum("bn,bn->b", own, self._at(negative, self._not_below, "of_negative")))
         return 1.0 - ratio(lost, own.sum(axis=1) * negative[:, -1])
 
-    def average_precision(self, weights: FloatArray, positive: FloatArray, negative: FloatArray) -> FloatArray:
-        """Sum of precision times gain in recall over the distinct scores (no interpolation, as in scikit-learn)."""
+    def average_precision(self, weights: FloatArray, positive: RowWeights, negative: RowWeights) -> FloatArray:
+        """Sum of precision times gain in recall over the distinct scores (no interpolation, as in scikit-learn).
+
+        Args:
+            weights: [b, n].
+            positive: first part of `split`.
+            negative: second part of `split`.
+        """
         own = weights[:, : self.positives]
         if own.shape[1] == 0:
             return np.full(len(weights), np.nan)
@@ -64,9 +71,11 @@ class Ranking:
         decided = self._at(negative, self._not_below, "of_negative")
         decided += true
         # A position with nothing decided yet has weight 0 itself: any denominator above 0 will do.
-        np.maximum(decided, np.finfo(np.float64).tiny, out=decided)
-        np.divide(true, decided, out=true)
-        return ratio(np.einsum("bn,bn->b", own, true), positive[:, -1])
+        least = 1 if decided.dtype == np.int64 else np.finfo(np.float64).tiny
+        np.maximum(decided, least, out=decided)
+        precision = self._buffers.get("precision", true.shape)
+        np.divide(true, decided, out=precision)
+        return ratio(np.einsum("bn,bn->b", own, precision), positive[:, -1])
 
     def decided(self, threshold: float) -> tuple[int, int]:
         """How many positives and how many negatives have a score of at least `threshold`."""
@@ -74,21 +83,15 @@ class Ranking:
         negatives = np.searchsorted(self._falling_negative, -threshold, side="right")
         return int(positives), int(negatives)
 
-    def _cumulative(self, weights: RowWeights, name: str) -> FloatArray:
+    def _cumulative(self, weights: RowWeights, name: str) -> RowWeights:
         rows, columns = weights.shape
-        sums: FloatArray = self._buffers.get(name, (rows, columns + 1))
-        sums[:, 0] = 0.0
-        if weights.dtype == np.int64:
-            # Each sum waits for the one before it, and whole numbers are added in a quarter of the time.
-            whole = self._buffers.get(f"whole {name}", weights.shape, np.int64)
-            cumulative_sums(weights, whole)
-            np.copyto(sums[:, 1:], whole)
-        else:
-            cumulative_sums(weights, sums[:, 1:])
+        sums: RowWeights = self._buffers.get(name, (rows, columns + 1), weights.dtype)
+        sums[:, 0] = 0
+        cumulative_sums(weights, sums[:, 1:])
         return sums
 
-    def _at(self, sums: FloatArray, positions: IntArray, name: str) -> FloatArray:
-        taken: FloatArray = self._buffers.get(name, (len(sums), len(positions)))
+    def _at(self, sums: RowWeights, positions: IntArray, name: str) -> RowWeights:
+        taken: RowWeights = self._buffers.get(name, (len(sums), len(positions)), sums.dtype)
         # The positions are in range; mode "raise" would make `take` fill a copy first.
         np.take(sums, positions, axis=1, out=taken, mode="clip")
         return taken

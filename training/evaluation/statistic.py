@@ -118,7 +118,7 @@ def as_floats(weights: RowWeights, buffers: Buffers) -> FloatArray:
     return floats
 
 
-def ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
+def ratio(numerator: RowWeights, denominator: RowWeights) -> FloatArray:
     """Quotient, NaN where the denominator is 0."""
     undefined = np.full(numerator.shape, np.nan)
     np.divide(numerator, denominator, out=undefined, where=denominator != 0)

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binom, chisquare
 
-from training.evaluation import Resampling, evaluate, metrics_of, paired_difference
-from training.evaluation.bootstrap import draw_counts, replicates
+from training.evaluation import Resampling, drawing, evaluate, metrics_of, paired_difference
+from training.evaluation.bootstrap import replicates
+from training.evaluation.drawing import draw_counts
 from training.evaluation.metrics import point_metrics, statistic_of
 from training.evaluation.statistic import Buffers
 
@@ -40,6 +42,27 @@ def test_rows_are_drawn_evenly():
     counts = draw_counts(50, 4000, (0, 0), Buffers())
     assert counts.mean(axis=0) == pytest.approx(np.ones(50), abs=0.12)
     assert counts.var(axis=0) == pytest.approx(np.full(50, 1 - 1 / 50), abs=0.2)
+
+
+@pytest.mark.parametrize("rows", [2, 25, 26, 1000])
+def test_counts_are_as_if_rows_were_drawn_one_by_one(rows):
+    samples = 2_000_000 // rows // 20
+    counts = draw_counts(rows, samples, (1, 0), Buffers())
+    assert (counts.sum(axis=1) == rows).all()
+    found = np.bincount(counts.reshape(-1), minlength=rows + 1)[: rows + 1]
+    expected = binom.pmf(np.arange(rows + 1), rows, 1 / rows) * counts.size
+    common = expected >= 5
+    assert chisquare(found[common], expected[common] * found[common].sum() / expected[common].sum()).pvalue > 1e-3
+    assert np.cov(counts[:, 0], counts[:, 1])[0, 1] == pytest.approx(-1 / rows, abs=4 / samples**0.5)
+    assert (draw_counts(1, 3, (1, 0), Buffers()) == 1).all()
+
+
+def test_lines_with_too_many_rows_at_once_are_drawn_again(monkeypatch):
+    monkeypatch.setattr(drawing, "SHORTFALL", 0.0)
+    counts = draw_counts(400, 2000, (0, 0), Buffers())
+    assert (counts.sum(axis=1) == 400).all()
+    assert counts.mean(axis=0) == pytest.approx(np.ones(400), abs=0.12)
+    assert counts.var() == pytest.approx(1 - 1 / 400, abs=0.01)
 
 
 @pytest.mark.parametrize("rows", [200, 300_000])
