@@ -118,6 +118,7 @@ async def run(service: Service, jobs: int, pause_s: float) -> tuple[Seen, float,
         await asyncio.gather(*(submit_all(http, number, jobs // CLIENTS, seen) for number in range(CLIENTS)))
         seen.submitting_s = time.perf_counter() - started
         seen.spent_s = used_s(service) - before_s
+        print(f"all accepted after {seen.submitting_s:.0f} s; they are trained now", flush=True)
         followers = [asyncio.create_task(follow(http, job_id, seen)) for job_id in seen.accepted[-FOLLOWERS:]]
         wrong = await until_over(http)
         took_s = time.perf_counter() - started
