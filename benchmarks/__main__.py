@@ -63,6 +63,13 @@ def measured(name: str) -> list[Row]:
     return PARTS[benchmark][what](*filter(None, arguments.split(",")))
 
 
+def known() -> list[str]:
+    """What can be asked for."""
+    return [*BENCHMARKS, *(f"{name}.{part}" for name, parts in PARTS.items() for part in parts), *PARTS]
+
+
 if __name__ == "__main__":
     wanted = sys.argv[1:] or list(BENCHMARKS)
+    if unknown := [name for name in wanted if name.partition(":")[0] not in known()]:
+        sys.exit(f"no benchmark is called {', '.join(unknown)}; there are {', '.join(sorted(set(known())))}")
     show([row for name in wanted for row in measured(name)])
