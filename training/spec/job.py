@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from training.spec.base import SpecModel
 from training.spec.data import DataSpec, Source, SplitSpec
@@ -71,6 +71,14 @@ class ModelReference(SpecModel):
     name: ModelName
     version: Annotated[str, Field(pattern=r"^[1-9][0-9]*$")] | None = None
     alias: str | None = None
+
+    @field_validator("version", mode="before")
+    @classmethod
+    def _is_number(cls, value: Any) -> Any:
+        if isinstance(value, str) and (not value.isdecimal() or value.startswith("0")):
+            message = "a version is a number from 1 on, such as '3'; an alias, such as 'champion', goes into alias"
+            raise ValueError(message)
+        return value
 
     @model_validator(mode="after")
     def _one_of(self) -> Self:

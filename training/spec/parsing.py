@@ -44,10 +44,18 @@ def spec_problems(kind: type[BaseModel], raw: Any, error: ValidationError) -> li
             problems.append(_wrong_tag(path, _value_at(raw, location), item["ctx"]))
         elif item["type"] == "missing":
             problems.append(Problem(path, None, "required field is missing"))
+        elif item["type"] in {"model_type", "model_attributes_type"}:
+            problems.append(_no_object(path, _value_at(raw, location), _fields_at(kind, raw, location)))
         else:
             message = item["msg"].removeprefix("Value error, ")
             problems.append(Problem(path, shown(_value_at(raw, location)), message[0].lower() + message[1:]))
     return problems
+
+
+def _no_object(path: str, value: Any, known: list[str]) -> Problem:
+    tag = next((name for name in ("type", "family") if name in known), None)
+    fields = f"the field {tag}, which says the others" if tag else f"the fields {', '.join(known)}"
+    return Problem(path, shown(value), f"should be an object with {fields}")
 
 
 def _wrong_tag(path: str, value: Any, context: dict[str, Any]) -> Problem:
@@ -93,7 +101,7 @@ def _value_at(raw: Any, location: tuple[int | str, ...]) -> Any:
 
 
 def _fields_at(kind: type[BaseModel], raw: Any, location: tuple[int | str, ...]) -> list[str]:
-    """Names of the fields that the spec knows at a place; empty where it holds no spec."""
+    """Names of the fields that the spec knows at a place, as they are declared; empty where it holds no spec."""
     models: list[type[BaseModel]] = [kind]
     here = raw
     for part in location:
@@ -105,7 +113,7 @@ def _fields_at(kind: type[BaseModel], raw: Any, location: tuple[int | str, ...])
             for m in _models_in(model.model_fields[str(part)].annotation)
         ]
     tagged = [m for m in models if _accepts_tag(m, here)]
-    return sorted({name for model in tagged or models for name in model.model_fields})
+    return list(dict.fromkeys(name for model in tagged or models for name in model.model_fields))
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:
