@@ -14,7 +14,6 @@ from training.active_learning.rows import Floats, PoolRows
 from training.active_learning.spec import KnownLabel, PoolSpec
 from training.active_learning.training_spec import data_part
 from training.data import DataAccess, class_label, infer_schema, load, make_rows, split_rows
-from training.data.row_ids import positions
 from training.errors import TrainingError
 from training.events import Observer
 from training.models import FitContext, FitData, family_of
@@ -50,7 +49,7 @@ class Arms:
     ) -> None:
         self._plan = plan
         self._rows = rows
-        self._places = positions(rows.ids)
+        self._places = rows.places
         self._labels = labels
         self._observer = observer
         self._given = load(plan.data.labelled, access).frame if plan.data.labelled is not None else None

@@ -18,7 +18,7 @@ from training.active_learning.strategies import STRATEGIES, Picks, strategy_of
 from training.active_learning.training_spec import data_part
 from training.active_learning.view import View
 from training.data import DataAccess, infer_schema
-from training.data.row_ids import mark_text, positions
+from training.data.row_ids import mark_text
 from training.errors import SpecError
 from training.events import Observer
 from training.mts_scoring.columns import Feature
@@ -82,11 +82,10 @@ def run_query(spec: QuerySpec, access: DataAccess, load_model: LoadModel, observ
 
 
 def _unchanged(pool: PoolRows, labels: Sequence[KnownLabel]) -> tuple[list[KnownLabel], list[str]]:
-    places = positions(pool.ids)
     kept: list[KnownLabel] = []
     changed: list[KnownLabel] = []
     for one in labels:
-        place = places.get(one.id)
+        place = pool.places.get(one.id)
         same = place is not None and one.row_hash in {None, mark_text(pool.marks[place])}
         (kept if same else changed).append(one)
     return kept, [one.id for one in changed]
@@ -104,7 +103,7 @@ class _Chooser:
         self._labels = labels
         self._model = model
         self._seed = spec.plan.seed + spec.round
-        places = positions(pool.ids)
+        places = pool.places
         self._free = np.ones(len(pool), dtype=bool)
         known = [*spec.handled, *(one.id for one in labels)]
         self._free[[places[name] for name in known if name in places]] = False
@@ -143,7 +142,6 @@ class _Chooser:
 
     def _view(self, rows: Indices) -> View:
         pool, data = self._pool, self._plan.data
-        places = positions(pool.ids)
         train = [one for one in self._labels if one.arm != "test"]
         targets = [
             float(one.label) if data.task == "regression" else float(data.classes.index(str(one.label)))
@@ -156,7 +154,7 @@ class _Chooser:
             groups=None if pool.groups is None else pool.groups[rows],
             costs=None if pool.costs is None else pool.costs[rows],
             model=self._model,
-            labelled=pool.frame.take(np.array([places[one.id] for one in train], dtype=np.int64)),
+            labelled=pool.frame.take(np.array([pool.places[one.id] for one in train], dtype=np.int64)),
             targets=np.asarray(targets, dtype=np.float64),
             max_per_group=self._plan.max_per_group,
             seed=self._seed,
@@ -167,9 +165,9 @@ class _Chooser:
             return []
         pool, data = self._pool, self._plan.data
         names = data.show or [str(name) for name in pool.frame.columns]
-        view = self._view(picks.rows)
-        known = [one.id for one in self._labels if one.arm != "test"]
-        whys = reasons(view, known) if part == "active" else [{} for _ in picks.rows]
+        whys: list[dict[str, Any]] = [{} for _ in picks.rows]
+        if part == "active":
+            whys = reasons(self._view(picks.rows), [one.id for one in self._labels if one.arm != "test"])
         return [
             {
                 "id": pool.ids[row], "part": part, "score": float(score), "why": {"strategy": strategy} | why,

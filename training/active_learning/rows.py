@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pandas as pd
 
 from training.active_learning.spec import PoolData
 from training.data import DataAccess, load, require_columns
-from training.data.row_ids import RowIds, row_ids, row_marks
+from training.data.row_ids import RowIds, positions, row_ids, row_marks
 from training.errors import DataError
 
 Indices = npt.NDArray[np.int64]
@@ -36,6 +37,11 @@ class PoolRows:
 
     def __len__(self) -> int:
         return len(self.frame)
+
+    @cached_property
+    def places(self) -> dict[Any, int]:
+        """Where each id is."""
+        return positions(self.ids)
 
 
 def read_pool(data: PoolData, access: DataAccess) -> PoolRows:
