@@ -12,11 +12,14 @@ from typing import Any, Literal
 from training.result import TrialRow
 from training.tuning.actor import Failure
 from training.tuning.controller import Finding
+from training.tuning.forecasts import Forecasts
 from training.tuning.objective import Goal
 from training.tuning.work import Progress
 
 MILESTONE = "milestone"
 """The fact of a trial that was ended early which says where; the same for trials that are equally far."""
+FORECAST = "forecast"
+"""And the one that says what the first objective would have come to."""
 Origin = Literal["default", "earlier", "search"]
 
 
@@ -25,6 +28,7 @@ class Ledger:
     """All trials by number, and the order in which they ended."""
 
     goal: Goal
+    forecasts: Forecasts
     rows: dict[int, TrialRow] = field(default_factory=dict)
     ended: list[TrialRow] = field(default_factory=list)
     first: deque[tuple[int, dict[str, Any], Origin]] = field(default_factory=deque)
@@ -64,13 +68,15 @@ class Ledger:
 
     def end(self, number: int, finding: Finding) -> TrialRow:
         """A trial is over."""
-        row = self.rows[number].model_copy(update={"finished_at": _now()} | self._found(finding))
+        row = self.rows[number]
+        row = row.model_copy(update={"finished_at": _now()} | self._found(row.params, finding))
         self._note(row)
         return row
 
     def _note(self, row: TrialRow) -> None:
         self.rows[row.number] = row
         self.ended.append(row)
+        self.forecasts.learn(row)
         if row.status == "COMPLETE":
             insort(self._order, (self.goal.rank(row.values), -row.number))
 
@@ -82,12 +88,17 @@ class Ledger:
         """Numbers of the best complete trials."""
         return {-place for _, place in self._order[-count:]}
 
-    def _found(self, finding: Finding) -> dict[str, Any]:
+    def _found(self, params: dict[str, Any], finding: Finding) -> dict[str, Any]:
         if isinstance(finding, Failure):
             return {"status": "FAILED", "error": finding.message[:500]}
         if isinstance(finding, Progress):
-            stopped = {"status": "STOPPED", "curve": finding.curve, "curve_metric": finding.curve_metric}
-            return stopped | ({"facts": {MILESTONE: float(finding.milestone)}} if finding.milestone else {})
+            facts = {MILESTONE: float(finding.milestone)} if finding.milestone else {}
+            forecast = self.forecasts.of(params, finding.curve, finding.curve_metric)
+            if forecast is not None:
+                facts[FORECAST] = self.goal.value(forecast.gain)
+            return {
+                "status": "STOPPED", "curve": finding.curve, "curve_metric": finding.curve_metric, "facts": facts,
+            }  # fmt: skip
         found = {
             "values": dict(finding.values), "facts": dict(finding.facts), "curve": finding.curve,
             "curve_metric": finding.curve_metric,

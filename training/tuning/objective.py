@@ -71,6 +71,10 @@ class Goal:
         """The objectives' values with their signs turned so that more is better."""
         return tuple(values[name] if is_maximized(name) else -values[name] for name in self.objectives)
 
+    def value(self, gain: float) -> float:
+        """The first objective with its sign as it was."""
+        return gain if is_maximized(self.first) else -gain
+
     def violation(self, values: Mapping[str, float]) -> float:
         """By how much the constraints are broken in sum; 0.0 where all are kept."""
         return sum(max(0.0, constraint.violation(values)) for constraint in self.constraints)

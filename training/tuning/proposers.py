@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from training.result import TrialRow
 from training.spec import Choice, FloatRange, IntRange, ParameterSpec
 from training.spec.tune import Searcher
-from training.tuning.ledger import MILESTONE
+from training.tuning.ledger import FORECAST, MILESTONE
 from training.tuning.objective import Goal, is_maximized, is_rising
 from training.tuning.space import Config, Space
 
@@ -90,6 +90,9 @@ class OptunaProposer:
                 trial.set_constraint(name, violation)
             self._study.tell(trial, self._values(row))
             return
+        if self._is_forecast(row):
+            self._study.tell(trial, row.facts[FORECAST])
+            return
         if row.status == "STOPPED" and len(self._goal.objectives) == 1:
             for step, value in self._steps(row).items():
                 trial.report(value, step)
@@ -97,14 +100,20 @@ class OptunaProposer:
             return
         self._study.tell(trial, state=TrialState.FAIL)
 
+    def _is_forecast(self, row: TrialRow) -> bool:
+        """Whether the sampler learns of a trial that ended early what it would have come to; with constraints it cannot
+        say whether it would have kept them."""
+        return row.status == "STOPPED" and FORECAST in row.facts and not self._goal.constraints
+
     def _frozen(self, row: TrialRow, params: Config, distributions: dict[str, BaseDistribution]) -> FrozenTrial:
         is_complete = row.status == "COMPLETE"
+        values = self._values(row) if is_complete else [row.facts[FORECAST]] if self._is_forecast(row) else None
         return optuna.trial.create_trial(
-            state=TrialState.COMPLETE if is_complete else TrialState.PRUNED,
-            values=self._values(row) if is_complete else None,
+            state=TrialState.PRUNED if values is None else TrialState.COMPLETE,
+            values=values,
             params=params,
             distributions=distributions,
-            intermediate_values={} if is_complete else self._steps(row),
+            intermediate_values=self._steps(row) if values is None else {},
             constraints=self._violations(row) if is_complete else None,
         )
 

@@ -12,11 +12,12 @@ from training.errors import FitError
 from training.tuning.actor import Failure, WorkReference
 from training.tuning.cluster import slots_for
 from training.tuning.controller import Finding, Proposal, StudyController
+from training.tuning.forecasts import Forecasts
 from training.tuning.journal import Journal
 from training.tuning.ledger import Ledger
 from training.tuning.plan import StudyPlan
 from training.tuning.proposers import make_proposer
-from training.tuning.schedulers import PACES, make_scheduler
+from training.tuning.schedulers import LONG_SEARCH_TRIALS, PACES, make_scheduler
 from training.tuning.setup import StudyListener, StudyOutcome, StudySetup
 from training.tuning.stops import StopRule, expected_gain
 from training.tuning.work import Progress, TrialWork
@@ -44,7 +45,7 @@ class Search:
     def run(self, work: TrialWork) -> StudyOutcome:
         """Runs it, see run_study."""
         self._journal = Journal(self.setup.folder, self.setup.fingerprint)
-        self._ledger = Ledger(self.plan.goal)
+        self._ledger = Ledger(self.plan.goal, Forecasts(self.plan.space, self.plan.goal))
         self._ledger.resume(self._journal.rows)
         resumed = len(self._ledger.ended)
         seed = self.setup.seed + SEED_STEP * resumed
@@ -71,7 +72,8 @@ class Search:
         slots = slots_for(self.setup.resources, self.plan.tune.num_trials, self.plan.tune.max_concurrent_trials)
         work = ray.put(self._work)
         controller = StudyController(
-            self.setup.folder, WorkReference(work), slots, make_scheduler(self.plan.scheduler),
+            self.setup.folder, WorkReference(work), slots,
+            make_scheduler(self.plan.scheduler, self._ledger.forecasts, is_short=self._is_short()),
             propose=self._propose, found=self._found,
         )  # fmt: skip
         try:
@@ -143,6 +145,9 @@ class Search:
             return None
         noise = self.setup.noise(best)
         return f"noise: a gain of {gain:.2g} is expected, the noise is {noise:.2g}" if gain < noise else None
+
+    def _is_short(self) -> bool:
+        return self._num_trials() < LONG_SEARCH_TRIALS or self.setup.budget_s is not None
 
     def _num_trials(self) -> int:
         """A grid may have one trial more: that of the default configuration."""

@@ -18,11 +18,13 @@ from training.models import FitContext, FitData, Structure, family_of
 from training.result import TrialRow
 from training.spec import SklearnSpec, StopSpec, TorchSpec, XGBoostSpec
 from training.tuning.actor import Failure
+from training.tuning.forecasts import Forecasts
 from training.tuning.held_out import fold_data, objective_noise
 from training.tuning.journal import JOURNAL_FILE, Journal
 from training.tuning.ledger import Ledger
 from training.tuning.milestones import Milestones
 from training.tuning.objective import Goal
+from training.tuning.space import Space
 from training.tuning.stops import StopRule
 from training.tuning.work import Progress, Trial, TrialOutcome, TrialWork
 
@@ -80,7 +82,7 @@ def test_the_journal_of_another_study_is_not_taken_over(tmp_path: Path) -> None:
 
 
 def test_a_resumed_ledger_runs_again_what_was_running() -> None:
-    ledger = Ledger(GOAL)
+    ledger = Ledger(GOAL, Forecasts(Space({}, {}), GOAL))
     ledger.resume({0: row(0, roc_auc=0.7), 1: row(1, "RUNNING"), 2: row(2, "FAILED")})
 
     assert [entry[0] for entry in ledger.first] == [1]
@@ -89,7 +91,7 @@ def test_a_resumed_ledger_runs_again_what_was_running() -> None:
 
 
 def test_findings_become_rows() -> None:
-    ledger = Ledger(GOAL)
+    ledger = Ledger(GOAL, Forecasts(Space({}, {}), GOAL))
     for number in range(4):
         ledger.begin(number, {}, "search")
 
