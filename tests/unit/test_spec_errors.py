@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from training.active_learning.spec import PoolSpec
 from training.errors import Problem, SpecError
 from training.spec import EvaluateSpec, TrainSpec, parse_spec
 
@@ -49,3 +50,25 @@ def test_a_part_that_is_no_object_hears_what_it_has(field: str, raw: dict[str, A
     problem = _heard(TrainSpec, {"name": "a"} | raw)
     assert problem.field == field
     assert problem.message.startswith(f"should be an object with {remedy}")
+
+
+@pytest.mark.parametrize(
+    ("data", "field", "value", "message"),
+    [
+        ({"classes": ["no"]}, "data.classes", "['no']", "name the labels that may be given, at least two"),
+        ({"classes": ["a", "a"]}, "data.classes", "['a', 'a']", "a label is given twice"),
+        (
+            {"task": "regression", "classes": ["a", "b"]},
+            "data.classes",
+            "['a', 'b']",
+            "not for regression; leave them out",
+        ),
+        ({"classes": ["a", "b"], "positive_class": "c"}, "data.positive_class", "c", "not one of the classes"),
+    ],
+)
+def test_a_field_that_does_not_go_with_its_neighbours_is_named_itself(
+    data: dict[str, Any], field: str, value: str, message: str
+) -> None:
+    problem = _heard(PoolSpec, {"name": "a", "data": ROWS | {"target": "y"} | data})
+    assert (problem.field, problem.value) == (field, value)
+    assert problem.message.startswith(message)

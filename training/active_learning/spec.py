@@ -45,7 +45,7 @@ class PoolData(SpecModel):
     @model_validator(mode="after")
     def _classes_fit(self) -> Self:
         if self.task == "regression" and self.classes:
-            raise ValueError("classes are not for regression")
+            raise ValueError("classes: not for regression; leave them out")
         if self.task != "regression" and len(self.classes) < 2:
             raise ValueError("classes: name the labels that may be given, at least two")
         if self.task == "binary" and len(self.classes) != 2:
@@ -53,7 +53,7 @@ class PoolData(SpecModel):
         if len(set(self.classes)) < len(self.classes):
             raise ValueError("classes: a label is given twice")
         if self.positive_class is not None and self.positive_class not in self.classes:
-            raise ValueError(f"positive_class {self.positive_class!r} is not one of the classes")
+            raise ValueError("positive_class: not one of the classes; name one of them, or leave it out")
         return self
 
 

@@ -36,7 +36,7 @@ def spec_problems(kind: type[BaseModel], raw: Any, error: ValidationError) -> li
     problems = []
     for item in error.errors(include_url=False):
         location = tuple(_real_location(raw, item["loc"]))
-        path = ".".join(str(part) for part in location)
+        path = _dotted(location)
         if item["type"] == "extra_forbidden":
             known = _fields_at(kind, raw, location[:-1])
             problems.append(Problem(path, location[-1], f"unknown field{nearest(str(location[-1]), known)}"))
@@ -48,8 +48,18 @@ def spec_problems(kind: type[BaseModel], raw: Any, error: ValidationError) -> li
             problems.append(_no_object(path, _value_at(raw, location), _fields_at(kind, raw, location)))
         else:
             message = item["msg"].removeprefix("Value error, ")
-            problems.append(Problem(path, shown(_value_at(raw, location)), message[0].lower() + message[1:]))
+            field, colon, rest = message.partition(": ")
+            if colon and field in _fields_at(kind, raw, location):
+                # a check of the whole object that found one of its fields wrong
+                location, message = (*location, field), rest
+            problems.append(
+                Problem(_dotted(location), shown(_value_at(raw, location)), message[0].lower() + message[1:])
+            )
     return problems
+
+
+def _dotted(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location)
 
 
 def _no_object(path: str, value: Any, known: list[str]) -> Problem:

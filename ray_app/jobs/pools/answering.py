@@ -157,14 +157,15 @@ def _settle(
 
 
 def settled(said: Sequence[PoolLabelEntry], per_row: int) -> tuple[str, str | float | None]:
-    """Status and label of a row by what is said of it now."""
+    """Status and label of a row by what is said of it now. Who skips a row or is unsure has answered, and leaves it to
+    the others: if it waited for one label more, nobody might be left to give it."""
+    if len(said) < per_row:
+        return "queued", None
     votes = [Vote(one.id, one.labeller, one.label) for one in said if one.verdict == "label" and one.label is not None]
-    if len(votes) >= per_row:
-        label = majority(votes)[votes[0].row]
-        return ("disputed", None) if label is None else ("labelled", label)
-    if not votes and len(said) >= per_row:
+    if not votes:
         return "skipped", None
-    return "queued", None
+    label = majority(votes)[votes[0].row]
+    return ("disputed", None) if label is None else ("labelled", label)
 
 
 def _items(connection: Connection, pool_id: str, ids: Sequence[str]) -> list[PoolItem]:

@@ -160,6 +160,23 @@ def test_disagreement_is_kept_and_a_third_labeller_decides(api: Any) -> None:
     assert len(api.get(f"{POOLS}/{pool.id}/labels").json()["items"]) == 3
 
 
+@pytest.mark.parametrize("answer", [{"verdict": "skip"}, {"verdict": "unsure", "label": "no"}], ids=["skip", "unsure"])
+@pytest.mark.parametrize("order", ["ann first", "bob first"])
+def test_a_row_that_one_of_two_labellers_leaves_is_decided_by_the_other(
+    api: Any, answer: dict[str, Any], order: str
+) -> None:
+    pool = Pooled.made(api, pool_spec("left", labels_per_row=2))
+    row = pool.query("ann", size=1)[0]["id"]
+    assert pool.query("bob", size=1)[0]["id"] == row
+    said = [("ann", {"label": "yes"}), ("bob", answer)]
+    for labeller, words in said if order == "ann first" else reversed(said):
+        assert pool.get()["counts"]["test_by_class"] == {}
+        pool.label([{"id": row} | words], labeller)
+    assert pool.get()["counts"]["test_by_class"] == {"yes": 1}
+    assert pool.get()["counts"]["test_queued"] == 19
+    assert len(pool.query("cat", size=19)) == 19
+
+
 def test_nothing_is_lost_when_the_store_is_opened_again(api: Any) -> None:
     pool = Pooled.made(api, pool_spec("restarted"))
     held = pool.query(size=5)
@@ -291,7 +308,7 @@ BAD_POOLS: dict[str, tuple[dict[str, Any], str, str]] = {
                                 "no such parameter"),
     "search for an unknown metric": ({"tune": {"metric": "speed"}}, "tune.metric", "no metric of a binary task"),
     "unknown strategy": ({"strategy": "magic"}, "strategy", "input should be"),
-    "one class": ({"data": {"classes": ["yes"]}}, "data", "at least two"),
+    "one class": ({"data": {"classes": ["yes"]}}, "data.classes", "at least two"),
     "more test rows than rows": ({"test_size": 150}, "test_size", "more than the pool's 160 rows"),
     "unknown field": ({"batchsize": 3}, "batchsize", "nearest: batch_size"),
     "shown column that is not there": ({"data": {"show": ["xx"]}}, "data.show", "no such column"),

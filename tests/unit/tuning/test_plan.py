@@ -132,7 +132,7 @@ def test_what_the_spec_fixes_is_not_searched_unless_it_is_named() -> None:
         ({"metric": "rmse"}, "tune.metric", "binary"),
         ({"metric": "roc_acu"}, "tune.metric", "nearest: roc_auc"),
         ({"objectives": ["roc_auc", "predict_m"]}, "tune.objectives", "nearest: predict_ms"),
-        ({"objectives": ["roc_auc", "roc_auc"]}, "tune", "twice"),
+        ({"objectives": ["roc_auc", "roc_auc"]}, "tune.objectives", "twice"),
         ({"metric": "roc_auc", "objectives": ["log_loss"]}, "tune", "not both"),
         ({"constraints": ["ece < five"]}, "tune.constraints", "ece <= 0.05"),
         ({"constraints": ["rmse <= 1"]}, "tune.constraints", "binary"),
