@@ -211,6 +211,7 @@ def situation(record: PoolRecord, *, idle: bool = False) -> Situation:
         queued_random=counts.queued_random - held_random,
         held=held,
         spent=counts.spent,
+        cheapest=counts.cheapest,
         expected_gain=None if gain is None else gain["value"],
         by_class=counts.by_class,
         test_by_class=counts.test_by_class,

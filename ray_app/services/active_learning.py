@@ -220,14 +220,22 @@ def _label(one: LabelRequest, data: PoolData) -> tuple[str | float | None, str |
 
 def _reason(pool: PoolInfo) -> str:
     """Why there are no rows."""
+    if pool.status == "spent":
+        return _spent(pool)
     return (
         pool.problem
         or {
             "preparing": "the first rows are being chosen",
             "labelling_test": "the rows of the test set that wait are with other labellers",
             "labelling": "rows are being chosen, or are with other labellers",
-            "spent": "the budget is spent",
             "exhausted": "every row has been labelled",
             "blocked": "a job of the pool failed",
         }[pool.status]
     )
+
+
+def _spent(pool: PoolInfo) -> str:
+    left = float(pool.spec["budget"]) - pool.counts.spent
+    if left <= 0 or pool.counts.cheapest is None:
+        return "the budget is spent"
+    return f"the budget is spent: {left:g} is left, and the cheapest row that waits costs {pool.counts.cheapest:g}"

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from ray_app.jobs.model import WireModel
 from ray_app.jobs.pools.model import PoolCounts, PoolRecord
+from training.active_learning.policy import is_spent
 from training.active_learning.spec import PoolSpec
 from training.active_learning.stopping import advice, expected_gain, labels_saved
 
@@ -96,10 +97,10 @@ def _status(record: PoolRecord) -> PoolStatus:
         return "blocked"
     if state.round == 0:
         return "preparing"
+    if is_spent(budget, counts.spent, counts.cheapest):
+        return "spent"
     if counts.test_queued:
         return "labelling_test"
-    if budget is not None and counts.spent >= budget:
-        return "spent"
     return "exhausted" if not state.left and not counts.queued + counts.disputed else "labelling"
 
 

@@ -11,6 +11,8 @@ AHEAD = 2
 """Batches that are chosen at once, so that labellers have work while a model is trained."""
 LATEST = 10
 """Times `retrain_every`: after so many labels a training is due whatever is expected of it."""
+TOLERANCE = 1e-9
+"""Of sums of costs, which may be off in their last digits."""
 MIN_TEST = 10
 """Labelled test rows below which nothing is trained: the figures would mean nothing."""
 
@@ -31,6 +33,8 @@ class Situation:
     queued: int
     queued_random: int
     spent: float
+    cheapest: float | None = None
+    """Least cost of a row that waits; None where none does."""
     held: int = 0
     """Rows that others have, while somebody has none to label; then they are not among the `queued`."""
     expected_gain: float | None = None
@@ -61,6 +65,18 @@ class Train:
 Step = Query | Train
 
 
+def is_spent(budget: float | None, spent: float, cheapest: float | None) -> bool:
+    """Whether what is left of the budget pays for no row that waits."""
+    if budget is None:
+        return False
+    return not is_affordable(cheapest or 0.0, budget - spent) or spent >= budget
+
+
+def is_affordable(cost: float, left: float) -> bool:
+    """Whether so much is left of a budget."""
+    return cost <= left + TOLERANCE
+
+
 def next_step(plan: PoolSpec, at: Situation) -> Step | None:
     """What to do now; None while something is under way, or until labels come in."""
     if at.busy:
@@ -69,7 +85,7 @@ def next_step(plan: PoolSpec, at: Situation) -> Step | None:
         return Query(_take(plan, plan.initial_size, at, test=plan.test_size))
     if is_due(plan, at) and obstacle(plan, at) is None:
         return Train()
-    spent = plan.budget is not None and at.spent >= plan.budget
+    spent = is_spent(plan.budget, at.spent, at.cheapest)
     if at.refresh:
         return Query(_take(plan, 0 if spent else AHEAD * plan.batch_size, at), replace=True, measure=True)
     if at.queued < plan.batch_size and at.left > 0 and not spent:
@@ -85,7 +101,7 @@ def is_due(plan: PoolSpec, at: Situation) -> bool:
     new = at.train_labelled - at.trained_labels
     if new <= 0:
         return False
-    if at.exhausted:
+    if at.exhausted or is_spent(plan.budget, at.spent, at.cheapest):
         return True
     if plan.retrain_gain is None or at.expected_gain is None:
         return new >= plan.every

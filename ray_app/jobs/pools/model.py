@@ -109,6 +109,8 @@ class PoolCounts(WireModel):
     changed: int = 0
     spent: float = 0.0
     """Cost of all labels."""
+    cheapest: float | None = None
+    """Least cost of a row that waits for a label."""
     by_class: dict[str, int] = {}
     """Train labels by class."""
     test_by_class: dict[str, int] = {}

@@ -105,6 +105,8 @@ def get_counts(connection: Connection, pool_id: str, now: datetime) -> PoolCount
         if isinstance(label, str):
             classes[part == "test"][label] += 1
     spent = connection.scalar(select(func.sum(pool_items.c.cost)).where(mine, pool_items.c.status == "labelled"))
+    waits = pool_items.c.status.in_(("queued", "disputed"))
+    cheapest = connection.scalar(select(func.min(pool_items.c.cost)).where(mine, waits))
     is_live = and_(pool_leases.c.pool_id == pool_id, pool_leases.c.expires_at > now)
     leased = connection.scalar(select(func.count()).select_from(pool_leases).where(is_live))
     out = select(pool_leases.c.row_id).where(is_live)
@@ -128,6 +130,6 @@ def get_counts(connection: Connection, pool_id: str, now: datetime) -> PoolCount
         queued_random=by["random", "queued"], held=held.get("active", 0) + held.get("random", 0),
         held_random=held.get("random", 0), test_queued=by["test", "queued"] + by["test", "disputed"],
         leased=leased or 0, skipped=of("skipped"), disputed=of("disputed"), changed=of("changed"),
-        spent=float(spent or 0.0), by_class=dict(classes[False]), test_by_class=dict(classes[True]),
+        spent=float(spent or 0.0), cheapest=cheapest, by_class=dict(classes[False]), test_by_class=dict(classes[True]),
         by_labeller=dict(labellers.all()),
     )  # fmt: skip

@@ -106,16 +106,17 @@ class PoolStore:
         return self._database.read(work)
 
     def lease(self, pool_id: str, labeller: str, size: int) -> Sequence[PoolItem]:
-        """Hands rows to a labeller; none when the budget is spent."""
+        """Hands rows to a labeller, as far as the budget pays for them and for those that others hold."""
         now = self._clock()
 
         def work(connection: Connection) -> Sequence[PoolItem]:
             spec = queries.find_row(connection, pool_id, lock=True).spec
-            budget = spec.get("budget")
-            if budget is not None and queries.get_counts(connection, pool_id, now).spent >= budget:
-                return []
+            left = None
+            if spec.get("budget") is not None:
+                left = spec["budget"] - queries.get_counts(connection, pool_id, now).spent
             return lease(
-                connection, pool_id, labeller, size, now=now, lease_s=spec["lease_s"], per_row=spec["labels_per_row"]
+                connection, pool_id, labeller, size, now=now, lease_s=spec["lease_s"], per_row=spec["labels_per_row"],
+                left=left,
             )  # fmt: skip
 
         return self._database.write(work, repeatable=True)

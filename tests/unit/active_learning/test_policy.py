@@ -68,6 +68,15 @@ def test_rows_are_chosen_ahead_and_only_while_there_are_some_and_money() -> None
     assert last == Query(Counts(), replace=True, measure=True)
 
 
+def test_what_is_left_of_a_budget_may_pay_for_no_row() -> None:
+    few = replace(LATER, queued=5, train_labelled=60)
+    assert next_step(plan(budget=100), replace(few, spent=98.0, cheapest=2.0)) == Query(Counts(active=28, random=7))
+    assert next_step(plan(budget=100), replace(few, spent=98.0, cheapest=4.0)) == Train()
+    assert next_step(plan(budget=100), replace(few, spent=98.0, cheapest=4.0, trained_labels=60)) is None
+    assert 0.1 + 0.1 + 0.1 > 0.3  # in the last digit, and yet three times 0.1 are affordable
+    assert isinstance(next_step(plan(budget=0.3), replace(few, spent=0.1 + 0.1, cheapest=0.1)), Query)
+
+
 def test_rows_that_somebody_holds_are_not_there_for_others_but_are_not_over_either() -> None:
     held = replace(LATER, queued=0, held=30)
     assert next_step(plan(), held) == Query(Counts(active=32, random=8))

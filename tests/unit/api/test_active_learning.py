@@ -177,6 +177,30 @@ def test_a_row_that_one_of_two_labellers_leaves_is_decided_by_the_other(
     assert len(pool.query("cat", size=19)) == 19
 
 
+def test_no_more_is_handed_out_than_the_budget_pays_for(api: Any) -> None:
+    priced = [row | {"price": 1.0 if number % 2 else 4.0} for number, row in enumerate(ROWS)]
+    data = {"source": {"type": "inline", "rows": priced}, "cost_column": "price"}
+    pool = Pooled.made(api, pool_spec("priced", data=data, budget=30))
+    while sum(len(pool.work(3, labeller)) for labeller in ("ann", "bob")):
+        held = pool.query("cat", size=2)
+        out = pool.get()["counts"]["spent"] + sum(item["cost"] for item in held)
+        assert out <= 30
+        pool.label([{"id": item["id"], "verdict": "skip"} for item in held], "cat")
+
+    found = pool.get()
+    assert (found["status"], 26 < found["counts"]["spent"] <= 30) == ("spent", True)
+    assert api.post(f"{POOLS}/{pool.id}/query").json()["reason"].startswith("the budget is spent")
+
+
+def test_the_last_labels_that_a_budget_pays_for_are_trained_on(api: Any) -> None:
+    pool = Pooled.made(api, pool_spec("last", budget=43))
+    pool.train_once()
+    pool.work(10)
+    assert pool.get()["counts"]["spent"] == 43
+    assert "train" in pool.run_jobs()
+    assert pool.get()["model"]["version"] == "2"
+
+
 def test_nothing_is_lost_when_the_store_is_opened_again(api: Any) -> None:
     pool = Pooled.made(api, pool_spec("restarted"))
     held = pool.query(size=5)
