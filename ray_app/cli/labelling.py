@@ -154,7 +154,12 @@ def show_pool(pool: PoolInfo, url: str) -> None:
         print_table(("ARM", "LABELS", evidence.metric.upper(), "INTERVAL"), rows)
         saved = evidence.labels_saved or {}
         if saved.get("saved") is not None:
-            print_line(f"labels saved to reach the random arm's newest figure: {saved['saved']}")
+            less, figure = saved["saved"], "the random arm's newest figure"
+            print_line(
+                f"labels saved to reach {figure}: {less}"
+                if less >= 0
+                else f"{figure} took {-less} more labels of the strategy than random ones"
+            )
     print_line(("stop: " if evidence.stop else "go on: ") + "; ".join(evidence.reasons))
 
 

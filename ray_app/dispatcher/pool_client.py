@@ -57,8 +57,10 @@ class PoolsClient:
             left_s = deadline - time.monotonic()
             if found or left_s <= 0:
                 return found
-            state = (await self.get(pool_id)).state
-            under_way = state.query_job or state.train_job
+            record = await self.get(pool_id)
+            if record.is_over:
+                return found
+            under_way = record.state.query_job or record.state.train_job
             if under_way is None:
                 # nothing is being chosen: what may free a row is another labeller's lease
                 await asyncio.sleep(min(LOOK_S, left_s))

@@ -7,7 +7,6 @@ from typing import Any, Literal
 
 from ray_app.jobs.model import WireModel
 from ray_app.jobs.pools.model import PoolCounts, PoolRecord
-from training.active_learning.policy import is_spent
 from training.active_learning.spec import PoolSpec
 from training.active_learning.stopping import advice, expected_gain, labels_saved
 
@@ -92,16 +91,16 @@ def pool_info(record: PoolRecord) -> PoolInfo:
 
 
 def _status(record: PoolRecord) -> PoolStatus:
-    state, counts, budget = record.state, record.counts, record.spec.get("budget")
+    state = record.state
     if state.blocked:
         return "blocked"
     if state.round == 0:
         return "preparing"
-    if is_spent(budget, counts.spent, counts.cheapest):
+    if record.is_spent:
         return "spent"
-    if counts.test_queued:
+    if record.counts.test_queued:
         return "labelling_test"
-    return "exhausted" if not state.left and not counts.queued + counts.disputed else "labelling"
+    return "exhausted" if record.is_exhausted else "labelling"
 
 
 def _evidence(record: PoolRecord) -> PoolEvidence:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from ray_app.jobs.model import WireModel
+from training.active_learning.policy import is_spent
 
 Verdict = Literal["label", "skip", "unsure"]
 ItemStatus = Literal["queued", "labelled", "skipped", "disputed", "changed"]
@@ -143,6 +144,24 @@ class PoolRecord(WireModel):
     state: PoolState
     counts: PoolCounts
     rounds: list[PoolRound] = []
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether what is left of the budget pays for no row that waits."""
+        return is_spent(self.spec.get("budget"), self.counts.spent, self.counts.cheapest)
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether every row has been labelled, or skipped."""
+        counts = self.counts
+        waiting = counts.queued + counts.disputed + counts.test_queued
+        return self.state.round > 0 and not self.state.left and not waiting
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no row will ever be handed out, unless a label is corrected."""
+        under_way = self.state.query_job or self.state.train_job
+        return under_way is None and (self.is_spent or self.is_exhausted)
 
 
 class PoolRecordPage(WireModel):

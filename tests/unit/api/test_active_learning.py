@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -235,7 +236,9 @@ def test_a_budget_ends_the_handing_out(api: Any) -> None:
     pool.work(5)
     assert pool.query(size=5) == []
     assert pool.get()["status"] == "spent"
-    assert api.post(f"{POOLS}/{pool.id}/query").json()["reason"] == "the budget is spent"
+    with ThreadPoolExecutor() as threads:  # nobody waits a minute for what will never come
+        answer = threads.submit(api.post, f"{POOLS}/{pool.id}/query", params={"wait_s": 60}).result(timeout=40)
+    assert answer.json()["reason"] == "the budget is spent"
 
 
 def test_no_group_is_in_training_and_in_the_test_set(api: Any) -> None:
