@@ -29,6 +29,7 @@ from training.spec import DataSpec, SplitSpec, XGBoostSpec
 TARGETS = {"adult": "income", "uci_credit_default": "default", "brfss_heart": "HeartDisease"}
 LEFT_OUT = {"adult": ["uci_split"]}
 SEEDS = range(5)
+RESAMPLES = 2_000
 STEPS = (50, 75, 100, 150, 200, 300, 400, 600, 800, 1_000, 1_400, 2_000, 3_000)
 EXTRA = (3_300,)
 """The strategy may need 1.1 times the labels."""
@@ -127,6 +128,22 @@ def labels_needed(points: list[tuple[int, float]], level: float) -> float:
     return float("inf")
 
 
+def mean_curve(curves: list[list[tuple[int, float]]]) -> list[tuple[int, float]]:
+    """Of all seeds."""
+    return [(curves[0][i][0], float(np.mean([c[i][1] for c in curves]))) for i in range(len(curves[0]))]
+
+
+def interval(random: list[list[tuple[int, float]]], active: list[list[tuple[int, float]]]) -> tuple[float, float]:
+    """Of the ratio of the mean curves, 95 %, by a bootstrap over the seeds; inf where the level is not reached."""
+    final, draws = STEPS[-1], np.random.default_rng(0).integers(0, len(random), (RESAMPLES, len(random)))
+    found = []
+    for draw in draws:
+        level = dict(mean_curve([random[seed] for seed in draw]))[final]
+        found.append(labels_needed(mean_curve([active[seed] for seed in draw]), level) / final)
+    low, high = np.quantile(found, [0.025, 0.975], method="nearest")
+    return float(low), float(high)
+
+
 def measured(folder: Path, name: str, strategy: str) -> dict[str, Any]:
     """All seeds of one table."""
     earlier = PLOT / f"{name}_margin.json"
@@ -148,11 +165,11 @@ def measured(folder: Path, name: str, strategy: str) -> dict[str, Any]:
         labels_needed(active, dict(random)[final]) / final
         for active, random in zip(arms[strategy], arms["random"], strict=True)
     ]
-    mean = {arm: [(curves[0][i][0], float(np.mean([c[i][1] for c in curves]))) for i in range(len(curves[0]))]
-            for arm, curves in arms.items()}  # fmt: skip
+    mean = {arm: mean_curve(curves) for arm, curves in arms.items()}
     return {
         "data": name, "strategy": strategy, "curves": arms, "ratios": ratios,
         "ratio_of_means": labels_needed(mean[strategy], dict(mean["random"])[final]) / final,
+        "interval": interval(arms["random"], arms[strategy]),
         "final_random": dict(mean["random"])[final], "final_active": dict(mean[strategy])[final],
     }  # fmt: skip
 
@@ -186,7 +203,8 @@ def main(folder: Path, names: list[str], strategy: str) -> None:
         plot(found)
         ratios = [f"{ratio:.2f}" for ratio in found["ratios"]]
         print(
-            f"{name}: {strategy} needs {found['ratio_of_means']:.2f} x the labels (seeds {', '.join(ratios)}); ROC AUC"
+            f"{name}: {strategy} needs {found['ratio_of_means']:.2f} x the labels"
+            f" ({found['interval'][0]:.2f} to {found['interval'][1]:.2f}; seeds {', '.join(ratios)}); ROC AUC"
             f" with {STEPS[-1]} labels: random {found['final_random']:.4f}, {strategy} {found['final_active']:.4f}",
             flush=True,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from training.active_learning.query import features_of
 from training.active_learning.spec import PoolSpec, StrategyName
 from training.active_learning.strategies import STRATEGIES, strategy_of
 from training.active_learning.strategies.base import BatchStrategy, Strategy
+from training.active_learning.strategies.margin import explained
 from training.active_learning.view import View
 from training.data import infer_schema, make_rows
 from training.errors import SpecError
@@ -200,11 +202,47 @@ def test_a_view_is_not_changed(models: dict[str, ScoringModel]) -> None:
     pd.testing.assert_frame_equal(view.frame, before)
 
 
-def test_a_batch_by_margin_is_half_narrow_and_half_drawn_from_everywhere(models: dict[str, ScoringModel]) -> None:
+def test_a_batch_by_margin_is_as_narrow_as_the_model_explains_and_drawn_from_everywhere_else(
+    models: dict[str, ScoringModel],
+) -> None:
     view = view_of(table(2_000, "binary"), "binary", models["binary"])
-    found = STRATEGIES["margin"].pick(view, 40)
     narrowest = np.sort(STRATEGIES["margin"].scores(view))[::-1]  # type: ignore[attr-defined]  # gives scores
-    assert found.scores[::2].min() >= narrowest[200], "spread over the best ones"
-    assert found.scores[1::2].min() < narrowest[200]
+    count = round(40 * explained(view))
+    assert 10 < count < 40
+    found = STRATEGIES["margin"].pick(view, 40)
+    assert (found.scores >= narrowest[5 * count]).sum() >= count, "spread over the best ones"
+    assert found.scores.min() < narrowest[5 * count]
     certain = np.isclose(view.scores.max(axis=1), 1.0)
     assert not certain[found.rows].any()
+
+    guessing = table(LABELLED, "binary", 1)
+    guessing["y"] = np.random.default_rng(0).permutation(guessing["y"])
+    lost = dataclasses.replace(view, model=trained(guessing, "binary", FOREST))
+    scores = STRATEGIES["margin"].scores(lost)  # type: ignore[attr-defined]  # gives scores
+    wide = STRATEGIES["margin"].pick(lost, 40)
+    assert explained(lost) < 0.5 * explained(view)
+    assert wide.scores.min() < np.sort(scores)[::-1][1_000], (
+        "half of the pool is less sure than the surest of the batch"
+    )
+
+
+@pytest.mark.parametrize(
+    ("scores", "share"),
+    [
+        ([[1.0, 0.0], [0.0, 1.0]], 1.0),
+        ([[0.5, 0.5], [0.5, 0.5]], 0.0),
+        ([[0.9, 0.1], [0.9, 0.1]], 0.0),
+        ([[0.8, 0.2], [0.2, 0.8]], 0.6),
+        ([[1.0, 0.0], [1.0, 0.0]], 0.0),
+        ([[0.8, 0.1, 0.1], [0.1, 0.8, 0.1], [0.1, 0.1, 0.8]], 0.7),
+    ],
+)
+def test_what_a_model_explains_is_the_share_of_errors_that_it_avoids(scores: list[list[float]], share: float) -> None:
+    class Scored(SimpleNamespace):
+        def __len__(self) -> int:
+            return len(scores)
+
+        def at(self, rows: Any) -> Any:
+            return SimpleNamespace(scores=np.array(scores)[rows])
+
+    assert explained(Scored(seed=0)) == pytest.approx(share)
