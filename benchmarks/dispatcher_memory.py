@@ -52,6 +52,9 @@ class IdleRunner:
     def rehearse(self, place: Place) -> None:
         """Has nothing to import."""
 
+    def registered(self, assignment: Assignment, place: Place) -> dict[str, Any] | None:
+        """Registers nothing."""
+
     def tidy(self, job_id: str, name: str, place: Place) -> None:
         """Leaves nothing."""
 

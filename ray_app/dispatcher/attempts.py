@@ -15,8 +15,8 @@ from ray_app.dispatcher.failures import over_budget, task_failed
 from ray_app.dispatcher.flights import Flight, Flights
 from ray_app.dispatcher.messages import Broken, Done, Outcome, Report, Stopped, TaskEnd, Whereabouts
 from ray_app.jobs.logs import JobLogs
-from ray_app.jobs.model import Job, JobStatus
-from ray_app.jobs.retry_policy import DEFAULT_RETRIES, INTERRUPTED, Failure, GiveUp, Retry, decide
+from ray_app.jobs.model import Job
+from ray_app.jobs.retry_policy import DEFAULT_RETRIES, INTERRUPTED, UNSETTLED, Failure, GiveUp, Retry, decide
 from ray_app.jobs.store import JobStore
 from ray_app.jobs.webhooks import WebhookEvent
 from training.errors import UnavailableError
@@ -69,6 +69,8 @@ class Attempts:
         if flight.where is None:
             flight.where = where
             self._limit(flight, job, now)
+            if job.cancel_requested:
+                flight.ask_to_stop(now)
             self.note(job_id, f"attempt {attempt} begins in process {where.pid}, "
                               f"{now - flight.released_at:.3f} s after its release")  # fmt: skip
         self.changed(job_id, job)
@@ -90,8 +92,7 @@ class Attempts:
     def may_commit(self, job_id: str, attempt: int) -> bool:
         """Whether the attempt may register its version now."""
         flight = self.flights.find(job_id, attempt)
-        job = self.store.get(job_id)
-        if flight is None or (job.attempt, job.status) != (attempt, JobStatus.RUNNING) or job.cancel_requested:
+        if flight is None or not self.store.commit(job_id, attempt):
             return False
         flight.commit(self.clock())
         return True
@@ -164,7 +165,7 @@ class Attempts:
         job_id, attempt = flight.assignment.job_id, flight.attempt
         job = self.store.get(job_id)
         if flight.stop_asked:
-            ended = self.store.cancelled(job_id, attempt)
+            ended = self._cancelled(job_id, attempt, sure=not self.store.committed(job_id))
         elif flight.killed_at is not None:
             ended = self.failed(job_id, attempt, over_budget(job.spec["time_budget_s"], job.progress.phase))
         else:
@@ -174,11 +175,16 @@ class Attempts:
         self._over(job_id, attempt, ended)
 
     def _stopped(self, job_id: str, attempt: int) -> Job | None:
-        if self.store.get(job_id).cancel_requested:
-            return self.store.cancelled(job_id, attempt)
         flight = self.flights.find(job_id, attempt)
+        if self.store.get(job_id).cancel_requested:
+            # who was let register and then stopped has waited for a registry that may have it all the same
+            return self._cancelled(job_id, attempt, sure=flight is None or not flight.committed)
         interrupted = flight is not None and flight.interrupted
         return self.failed(job_id, attempt, INTERRUPTED if interrupted else task_failed(None, ""))
+
+    def _cancelled(self, job_id: str, attempt: int, *, sure: bool) -> Job | None:
+        """An attempt of a cancelled job is over. Where it is not sure that no version was registered, another looks."""
+        return self.store.cancelled(job_id, attempt) if sure else self.failed(job_id, attempt, UNSETTLED)
 
     def failed(self, job_id: str, attempt: int, failure: Failure) -> Job | None:
         """Settles a failed attempt as the retry policy decides; None where it was superseded."""

@@ -272,7 +272,8 @@ class Controller:
     def _hand_over(self, job: Job) -> Action:
         """A crash after the attempt is counted leaves a pending job, which the next dispatcher hands over again."""
         attempt = self._store.assign_attempt(job.id)
-        assignment = Assignment(job.id, attempt, job.kind, job.name, job.spec, Demand.of(job.kind, job.spec))
+        demand = Demand.of(job.kind, job.spec)
+        assignment = Assignment(job.id, attempt, job.kind, job.name, job.spec, demand, job.cancel_requested)
         try:
             self._cluster.submit(assignment)
         except UnavailableError:

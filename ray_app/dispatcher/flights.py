@@ -63,7 +63,8 @@ class Flight:
         """Somebody cancelled it; asking twice gives no second grace."""
         if not self.stop_asked:
             self.stop_asked = True
-            self.kill_at = now + (COMMIT_GRACE_S if self.committed else CANCEL_GRACE_S)
+            registers = self.committed or self.assignment.only_look
+            self.kill_at = now + (COMMIT_GRACE_S if registers else CANCEL_GRACE_S)
             self.kill_reason = "cancel"
 
     def limit(self, left_s: float, budget_s: float, now: float) -> None:

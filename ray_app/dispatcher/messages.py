@@ -53,6 +53,8 @@ class Assignment:
     name: str
     spec: dict[str, Any]
     demand: Demand
+    only_look: bool = False
+    """The job was cancelled while an earlier attempt registered: all that is to be done is to see what came of it."""
 
     @property
     def task_name(self) -> str:

@@ -13,7 +13,7 @@ from ray_app.settings import environment_secret
 from training.data import DataAccess
 from training.events import Observer, SilentObserver, logging_to
 from training.monitoring.store import monitors_root
-from training.pipeline import Workplace, evaluate_model, reproduce, run
+from training.pipeline import Workplace, evaluate_model, registered, reproduce, run
 from training.registry import Registry
 from training.spec import EvaluateSpec, ReproduceSpec, TrainSpec, parse_spec
 
@@ -49,6 +49,13 @@ class PipelineRunner:
             return _query(assignment.spec, workplace, observer)
         spec = parse_spec(TrainSpec, assignment.spec)
         return run(spec, workplace, observer, job_id=assignment.job_id, commit=commit).model_dump(mode="json")
+
+    def registered(self, assignment: Assignment, place: Place) -> dict[str, Any] | None:
+        """What the version itself keeps of its job's result."""
+        if assignment.kind != "train":
+            return None
+        found = registered(assignment.name, assignment.job_id, _workplace(place))
+        return None if found is None else found.model_dump(mode="json")
 
     def rehearse(self, place: Place) -> None:
         """Trains tiny models in a registry that is thrown away, and connects to the real one."""

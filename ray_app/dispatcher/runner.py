@@ -28,6 +28,13 @@ class Runner(Protocol):
             TrainingError: told to the caller as it is; any other exception is an internal error.
         """
 
+    def registered(self, assignment: Assignment, place: Place) -> dict[str, Any] | None:
+        """The result of an earlier attempt at the job that died after it had registered; None where none has.
+
+        Raises:
+            TrainingError: it cannot be known now.
+        """
+
     def rehearse(self, place: Place) -> None:
         """Does what the first job of a process would have to wait for, and leaves nothing behind."""
 

@@ -76,6 +76,12 @@ def _outcome(
             scratch(assignment.job_id),
             attempt_spans(place.otlp_endpoint, assignment.job_id, assignment.kind, assignment.attempt) as spans,
         ):
+            done = job.registered(assignment, place) if assignment.attempt > 1 else None
+            if done is not None:
+                reporter.log("an earlier attempt has registered the version; nothing is left to do")
+                return Done(done)
+            if assignment.only_look:
+                return Stopped()
             heard = reporter if spans is None else Observers([reporter, spans])
             return Done(job.run(assignment, place, heard, commit))
     except JobCancelledError:

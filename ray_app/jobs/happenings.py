@@ -39,6 +39,13 @@ class Reported:
 
 
 @dataclass(frozen=True)
+class Committed:
+    """A running attempt is about to register its version."""
+
+    attempt: int
+
+
+@dataclass(frozen=True)
 class Succeeded:
     """A running attempt has done the job."""
 
@@ -77,7 +84,9 @@ class Cancelled:
     attempt: int
 
 
-REPEATABLE = (Assigned, Waiting, Started, Succeeded, Failed, Cancelled)
+REPEATABLE = (Assigned, Waiting, Started, Committed, Succeeded, Failed, Cancelled)
 """Happenings that may be applied twice where nobody knows whether the first time was stored."""
 
-Happening = Assigned | Waiting | Started | Reported | Succeeded | Failed | Requeued | CancelRequested | Cancelled
+Happening = (
+    Assigned | Waiting | Started | Reported | Committed | Succeeded | Failed | Requeued | CancelRequested | Cancelled
+)

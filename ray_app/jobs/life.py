@@ -42,6 +42,8 @@ class Life:
     released: bool = False
     """The attempt is out: handed to the cluster and neither over nor taken back."""
     cancel_requested: bool = False
+    committed: bool = False
+    """An attempt was let register a version: whether it has, only the registry knows once its process is gone."""
     started_at: datetime | None = None
     """Of the first attempt."""
     finished_at: datetime | None = None

@@ -144,6 +144,11 @@ def failure_counts(connection: Connection, job_id: str) -> FailureCounts:
     return FailureCounts(*row)
 
 
+def is_committed(connection: Connection, job_id: str) -> bool:
+    """Whether an attempt was let register a version."""
+    return bool(connection.scalar(select(jobs.c.committed).where(jobs.c.id == checked_job_id(job_id))))
+
+
 def counts_by_status(connection: Connection) -> dict[str, int]:
     """The number of jobs in each status."""
     counted = connection.execute(select(jobs.c.status, func.count().label("stored")).group_by(jobs.c.status)).all()

@@ -85,6 +85,16 @@ INTERRUPTED = Failure(
     ),
 )
 
+UNSETTLED = Failure(
+    FailureKind.INTERRUPTED,
+    JobError(
+        type="InterruptedError",
+        message="the job was cancelled while it registered its version, and it is not known whether there is one",
+        hint="look at the versions of the model",
+        retryable=True,
+    ),
+)
+
 
 @dataclass(frozen=True)
 class RetryLimits:

@@ -5,6 +5,9 @@
        │ └─────────┘ requeued for another attempt
        └──> CANCELLED | FAILED
 
+A job that is cancelled while one of its attempts may have registered a version has one more, which looks: what is
+registered was done.
+
 Final states never change. Each release of a job to the cluster is an attempt with its own number: what a process
 reports counts only while its number is the job's and the attempt is not over, so a process that was given up for lost
 can come back and do no harm.
@@ -21,6 +24,7 @@ from ray_app.jobs.happenings import (
     Assigned,
     Cancelled,
     CancelRequested,
+    Committed,
     Failed,
     Happening,
     Reported,
@@ -34,7 +38,7 @@ from ray_app.jobs.model import JobError, JobStatus, Progress
 from training.errors import ConflictError
 
 
-def transition(life: Life, happening: Happening, now: datetime) -> Life | None:  # noqa: PLR0911  one line a case
+def transition(life: Life, happening: Happening, now: datetime) -> Life | None:  # noqa: C901, PLR0911  a line a case
     """What becomes of a job: every change of every job goes through here.
 
     Returns:
@@ -53,6 +57,8 @@ def transition(life: Life, happening: Happening, now: datetime) -> Life | None: 
             return _started(life, attempt, now)
         case Reported(attempt, progress, links):
             return _reported(life, attempt, progress, links)
+        case Committed(attempt):
+            return _committed(life, attempt)
         case Succeeded(attempt, result, links):
             return _succeeded(life, attempt, result, links, now)
         case Failed(attempt, error):
@@ -113,6 +119,12 @@ def _reported(life: Life, attempt: int, progress: Progress | None, links: dict[s
     return replace(life, progress=shown, links=life.links | (links or {}))
 
 
+def _committed(life: Life, attempt: int) -> Life | None:
+    if not _is_running(life, attempt) or life.cancel_requested:
+        return None
+    return life if life.committed else replace(life, committed=True)
+
+
 def _succeeded(
     life: Life, attempt: int, result: dict[str, Any], links: dict[str, str], now: datetime
 ) -> Life | None:  # fmt: skip
@@ -135,7 +147,7 @@ def _failed(life: Life, attempt: int | None, error: JobError, now: datetime) -> 
 def _requeued(life: Life, happening: Requeued, now: datetime) -> Life | None:
     if not _is_out(life, happening.attempt):
         return None
-    if life.cancel_requested:
+    if life.cancel_requested and not life.committed:
         # nobody wants another attempt of a job that was asked to stop
         return _over(life, JobStatus.CANCELLED, now)
     return replace(
@@ -147,7 +159,7 @@ def _requeued(life: Life, happening: Requeued, now: datetime) -> Life | None:
 def _cancel_requested(life: Life, now: datetime) -> Life:
     if life.status.final:
         raise ConflictError(f"the job is {life.status} already", hint="a job that is over cannot be cancelled")
-    if life.status is JobStatus.PENDING:
+    if life.status is JobStatus.PENDING and not life.committed:
         return _over(replace(life, cancel_requested=True), JobStatus.CANCELLED, now)
     return life if life.cancel_requested else replace(life, cancel_requested=True)
 

@@ -127,7 +127,7 @@ class JobStore:
         ]
 
     def request_cancel(self, job_id: str) -> Job:
-        """A PENDING job is CANCELLED at once; a RUNNING one gets `cancel_requested`.
+        """A PENDING job is CANCELLED at once; a RUNNING one, and one that may have registered, gets `cancel_requested`.
 
         Raises:
             ConflictError: it is final.
@@ -174,6 +174,10 @@ class JobStore:
         """How often the job has been requeued, for the retry policy."""
         return self._database.read(lambda connection: queries.failure_counts(connection, job_id))
 
+    def committed(self, job_id: str) -> bool:
+        """Whether an attempt was let register a version."""
+        return self._database.read(lambda connection: queries.is_committed(connection, job_id))
+
     def assign_attempt(self, job_id: str) -> int:
         """Counts the attempt up just before the job is released; all earlier attempts are fenced out from here on.
 
@@ -190,7 +194,8 @@ class JobStore:
     def requeue(
         self, job_id: str, attempt: int, *, reason: str, not_before: datetime | None = None, count: FailureBudget
     ) -> Job | None:
-        """Makes the job PENDING for another attempt; CANCELLED instead where somebody asked it to stop."""
+        """Makes the job PENDING for another attempt. Where somebody asked it to stop it is CANCELLED instead, unless an
+        attempt may have registered a version."""
         return self._reported_job(job_id, happenings.Requeued(attempt, reason, not_before, count))
 
     def fail(self, job_id: str, attempt: int | None, error: JobError) -> Job | None:
@@ -219,6 +224,10 @@ class JobStore:
         if any(kind == "state" for kind, _ in events):
             raise ValueError("state events are written by the store alone")
         return self._apply(job_id, happenings.Reported(attempt, progress, links), events=events) is not None
+
+    def commit(self, job_id: str, attempt: int) -> bool:
+        """Whether the running attempt may register its version; noted, for whoever comes after it."""
+        return self._apply(job_id, happenings.Committed(attempt)) is not None
 
     def succeed(
         self, job_id: str, attempt: int, result: dict[str, Any], links: dict[str, str] | None = None,

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Table,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.engine import Dialect
@@ -85,6 +86,7 @@ jobs = Table(
     Column("links", _Json, nullable=False),
     Column("error", _Json),
     Column("result", _Json),
+    Column("committed", Boolean, nullable=False, server_default=false()),
     # a list pins status and kind (all of them where the caller gave none), so each is a range in the order of age
     Index(None, "status", "kind", "id"),
     Index(None, "name", "status", "kind", "id"),

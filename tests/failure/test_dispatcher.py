@@ -38,6 +38,24 @@ def test_a_killed_worker_loses_no_job(service: Service) -> None:
     assert service.final(service.submit(resources=BOTH_CPUS)).status == "SUCCEEDED"
 
 
+@pytest.mark.parametrize(
+    ("whose", "has_registered", "end"), [("the worker", True, "SUCCEEDED"), ("the dispatcher", False, "CANCELLED")]
+)
+def test_a_job_that_is_cancelled_when_its_process_died_while_it_registered(
+    service: Service, *, whose: str, has_registered: bool, end: str
+) -> None:
+    made = ["once register"] if has_registered else []
+    job = service.submit("once commit", *made, "once mark begun", "once hold never", "mark again", "hold never")
+    pid = service.marked("begun")
+    os.kill(pid if whose == "the worker" else dispatcher_pid(), signal.SIGKILL)
+    service.do(service.jobs.cancel(job.id))
+    done = service.final(job)
+    # a third attempt looks where the second had begun before the wish to stop came
+    assert (done.status, done.attempt in {2, 3}) == (end, True)
+    assert ordered(service, job.id)
+    service.ends(pid)
+
+
 def test_a_job_that_kills_its_process_each_time_is_given_up(service: Service) -> None:
     job = service.final(service.submit("exit 3", max_retries=1))
     assert (job.status, job.attempt) == ("FAILED", 2)

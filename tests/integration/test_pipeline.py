@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from training.data import DataAccess
 from training.errors import DataError, JobCancelledError, SpecError
 from training.events import PHASES, Phase, SilentObserver
-from training.pipeline import Workplace, evaluate_model, plan, run
+from training.pipeline import Workplace, evaluate_model, plan, registered, run
 from training.registry import Registry
 from training.registry.files import REPORT_JSON, REPORT_PAGE
 from training.spec import EvaluateSpec, TrainSpec, parse_spec
@@ -134,6 +134,10 @@ def test_a_job_that_runs_twice_registers_once(workplace: Workplace) -> None:
     again = run(spec_of("german-again"), workplace, SilentObserver(), job_id="job_same")
 
     assert again.model == first.model
+    found = registered("german-again", "job_same", workplace)  # what an attempt asks that comes after one that died
+    assert found is not None
+    assert found == first.model_copy(update={"timings": found.timings})
+    assert registered("german-again", "job_other", workplace) is None
 
 
 def test_an_attempt_that_was_superseded_registers_nothing(workplace: Workplace) -> None:

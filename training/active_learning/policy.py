@@ -96,12 +96,13 @@ def next_step(plan: PoolSpec, at: Situation) -> Step | None:
 
 def is_due(plan: PoolSpec, at: Situation) -> bool:
     """Whether enough labels have come in since the last training."""
+    no_more = at.exhausted or is_spent(plan.budget, at.spent, at.cheapest)
     if not at.has_model and at.trained_labels == 0:
-        return at.train_labelled >= plan.initial_size or (at.exhausted and at.train_labelled > 0)
+        return at.train_labelled >= plan.initial_size or (no_more and at.train_labelled > 0)
     new = at.train_labelled - at.trained_labels
     if new <= 0:
         return False
-    if at.exhausted or is_spent(plan.budget, at.spent, at.cheapest):
+    if no_more:
         return True
     if plan.retrain_gain is None or at.expected_gain is None:
         return new >= plan.every

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
+
 import numpy as np
 
 from training.evaluation.report import Study
@@ -12,8 +15,9 @@ from training.pipeline.job import Job
 from training.pipeline.prepare import Checked, Parts
 from training.pipeline.report import report_of, version_files
 from training.registry import gate
+from training.registry.files import RESULT
 from training.registry.new_version import NewVersion
-from training.result import FeatureStoreUse, GateVerdict, VersionReference
+from training.result import FeatureStoreUse, GateVerdict, TrainResult, VersionReference
 
 CAUSES = ("monitor", "alarm", "pool")
 """Tags of a job that say why it was: they become lineage of the version."""
@@ -22,11 +26,28 @@ SAMPLE_ROWS = 5
 
 
 def register(
-    job: Job, checked: Checked, parts: Parts, model: ScoringModel, assessment: Assessment, *, study: Study | None = None
+    job: Job,
+    checked: Checked,
+    parts: Parts,
+    model: ScoringModel,
+    assessment: Assessment,
+    *,
+    told: Callable[[VersionReference, GateVerdict], TrainResult],
+    study: Study | None = None,
 ) -> tuple[VersionReference, GateVerdict]:
     """Asks the gate, makes the version with its verdict in one call, then moves the alias.
 
-    In this order a process that dies in between leaves a version that a second attempt finds, verdict included.
+    In this order a process that dies in between leaves a version that a second attempt finds, verdict and result
+    included.
+
+    Args:
+        job: the job.
+        checked: its data.
+        parts: the same, split.
+        model: what is registered.
+        assessment: of the model.
+        study: the search that found it.
+        told: makes the result of the job; asked once before the version has a number.
     """
     registry = job.workplace.registry
     verdict = gate.decide(registry, model, parts.test, parts.test_frame, job.spec)
@@ -56,10 +77,16 @@ def register(
         files={
             **version_files(report, checked, parts, model, assessment),
             PROFILE_FILE: profile.dumped(),
+            RESULT: _result_file(told(VersionReference(name=job.spec.name, version="", uri=""), verdict)),
         },
     )
     version = registry.register(job.tracker, made)
     return version, gate.apply(registry, version)
+
+
+def _result_file(result: TrainResult) -> bytes:
+    # not by pydantic: a score of NaN is to come back as one
+    return json.dumps(result.model_dump(mode="json"), ensure_ascii=False).encode()
 
 
 def _feature_views(use: FeatureStoreUse | None) -> dict[str, str]:

@@ -129,17 +129,27 @@ def _run(job: Job, commit: Callable[[], None]) -> TrainResult:
             assessment = replace(assessment, cross_validation=crossed)
             tracker.log_cross_validation(crossed)
 
+    def told(version: VersionReference, verdict: GateVerdict) -> TrainResult:
+        return _result(job, measured, assessment, version, verdict)
+
     def put() -> tuple[VersionReference, GateVerdict]:
         commit()
-        return register(job, checked, measured.parts, model, assessment, study=measured.study)
+        return register(job, checked, measured.parts, model, assessment, study=measured.study, told=told)
 
     with watch.phase("register"):
         version, verdict = once_back(job, put)
         if job.checkpoints is not None:
             shutil.rmtree(job.checkpoints, ignore_errors=True)
+    return told(version, verdict)
+
+
+def _result(
+    job: Job, measured: Measured, assessment: Assessment, version: VersionReference, verdict: GateVerdict
+) -> TrainResult:  # fmt: skip
+    checked = measured.checked
     return TrainResult(
         model=version,
-        run_id=tracker.run_id,
+        run_id=job.tracker.run_id,
         task=checked.schema.task,
         primary_metric=evaluation.primary_metric(checked.schema.task),
         metrics=assessment.metrics,
@@ -147,13 +157,13 @@ def _run(job: Job, commit: Callable[[], None]) -> TrainResult:
         gate=verdict,
         data=checked.summary(),
         slices=assessment.slices,
-        threshold=model.threshold,
+        threshold=measured.model.threshold,
         cross_validation=assessment.cross_validation,
         calibration=calibration_report(measured.calibration),
         prediction_interval=assessment.interval,
         notes=assessment.notes,
         study=None if measured.study is None else measured.study.summary,
-        timings=watch.timings,
+        timings=job.watch.timings,
     )
 
 

@@ -9,6 +9,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+RESULT = "result.json"
+"""The job's, but for the number of the version."""
 REPORT_JSON, REPORT_PAGE = "report/report.json", "report/report.html"
 TEST_ROWS = "rows/test.npz"
 GOLDEN = "hand_off/golden.json"

@@ -11,8 +11,9 @@ from training.spec.tune import CONSTRAINT
 PREDICT_MS, FIT_S = "predict_ms", "fit_s"
 COSTS = (PREDICT_MS, FIT_S)
 """Milliseconds to score 1,000 rows, and seconds of the fit; less is better."""
-_RISING = frozenset({"roc_auc", "roc_auc_ovr", "average_precision"})
-"""Metrics of a running fit of which more is better; its losses and errors have many names."""
+_TASKS = ("binary", "multiclass", "regression")
+_RISING = frozenset(name for task in _TASKS for name in metrics_of(task) if greater_is_better(name))
+"""Metrics of a curve of which more is better: of fits and of folds. Losses and errors of fits have many other names."""
 
 
 def is_maximized(name: str) -> bool:
@@ -21,7 +22,7 @@ def is_maximized(name: str) -> bool:
 
 
 def is_rising(name: str) -> bool:
-    """Whether more of a metric of a running fit is better, such as that of `validation/log_loss`."""
+    """Whether more of a curve's metric is better: of a running fit, such as `validation/log_loss`, or of folds."""
     return name.rpartition("/")[2] in _RISING
 
 

@@ -159,8 +159,11 @@ class PoolRecord(WireModel):
 
     @property
     def is_over(self) -> bool:
-        """Whether no row will ever be handed out, unless a label is corrected."""
-        under_way = self.state.query_job or self.state.train_job
+        """Whether no row will ever be handed out, unless a label is corrected. What is under way may bring rows, also
+        cheaper ones, but none that nothing is left for."""
+        budget, under_way = self.spec.get("budget"), self.state.query_job or self.state.train_job
+        if budget is not None and self.counts.spent >= budget:
+            return True
         return under_way is None and (self.is_spent or self.is_exhausted)
 
 

@@ -77,6 +77,12 @@ def test_what_is_left_of_a_budget_may_pay_for_no_row() -> None:
     assert isinstance(next_step(plan(budget=0.3), replace(few, spent=0.1 + 0.1, cheapest=0.1)), Query)
 
 
+def test_a_budget_that_ends_before_the_first_training_is_trained_on_all_the_same() -> None:
+    few = replace(LABELLED, train_labelled=20, spent=100.0)
+    assert next_step(plan(budget=100), few) == Train()
+    assert next_step(plan(budget=200), few) != Train()
+
+
 def test_rows_that_somebody_holds_are_not_there_for_others_but_are_not_over_either() -> None:
     held = replace(LATER, queued=0, held=30)
     assert next_step(plan(), held) == Query(Counts(active=32, random=8))

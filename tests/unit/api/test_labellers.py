@@ -119,6 +119,9 @@ def test_a_budget_ends_the_handing_out(api: Any) -> None:
     with ThreadPoolExecutor() as threads:  # nobody waits a minute for what will never come
         answer = threads.submit(api.post, f"{POOLS}/{pool.id}/query", params={"wait_s": 60}).result(timeout=40)
     assert answer.json()["reason"] == "the budget is spent"
+    assert pool.get()["jobs"].keys() == {"train"}  # the few labels get their model, and nobody waited for it
+    assert pool.run_jobs()[0] == "train"
+    assert pool.get()["model"]["version"] == "1"
 
 
 def test_dawid_skene_trusts_who_is_trusty(api: Any) -> None:

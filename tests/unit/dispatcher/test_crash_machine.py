@@ -18,13 +18,13 @@ from ray.exceptions import WorkerCrashedError
 
 from ray_app.dispatcher.controller import Controller
 from ray_app.dispatcher.failures import raised
-from ray_app.dispatcher.messages import Assignment, Broken, Done, Report, Stopped, TaskEnd
+from ray_app.dispatcher.messages import Assignment, Broken, Done, Outcome, Report, Stopped, TaskEnd
 from ray_app.jobs.logs import JobLogs
 from ray_app.jobs.model import Job, JobQuery, Progress
 from ray_app.jobs.store import JobStore
 from training.errors import ConflictError, DataError
 
-OUTCOMES = {"done": Done({"x": 1}), "broken": Broken(raised(DataError("no"))), "stopped": Stopped()}
+OUTCOMES: dict[str, Outcome] = {"done": Done({"x": 1}), "broken": Broken(raised(DataError("no"))), "stopped": Stopped()}
 REPORT = Report(Progress(phase="fit"), (("metrics", {"step": 1}),))
 MANY_STEPS = 60
 
@@ -59,6 +59,8 @@ class CrashMachine(RuleBasedStateMachine):
         self.after = False
         self.accepted: dict[str, str] = {}
         self.committed: dict[str, int] = {}
+        self.registered: dict[str, int] = {}
+        """The attempt that has made the version of a job."""
         self.finals: dict[str, Job] = {}
         self.tasks: list[Assignment] = []
         self.store = self.opened()
@@ -165,20 +167,22 @@ class CrashMachine(RuleBasedStateMachine):
         self.do(lambda: self.controller.attempts.report(task.job_id, task.attempt, REPORT))
 
     @precondition(lambda self: self.tasks)
-    @rule(data=st.data())
-    def commit(self, data: st.DataObject) -> None:
+    @rule(data=st.data(), registers=st.booleans())
+    def commit(self, data: st.DataObject, registers: bool) -> None:
         task = data.draw(st.sampled_from(self.tasks))
         if self.do(lambda: self.controller.attempts.may_commit(task.job_id, task.attempt)):
             job = self.store.get(task.job_id)
             assert (job.status, job.attempt) == ("RUNNING", task.attempt), "only the present attempt may register"
             assert self.committed.get(task.job_id, 0) <= task.attempt, "an older attempt never after a newer one"
             self.committed[task.job_id] = task.attempt
+            if registers:
+                self.registered.setdefault(task.job_id, task.attempt)
 
     @precondition(lambda self: self.tasks)
     @rule(data=st.data(), how=st.sampled_from(sorted(OUTCOMES)))
     def finish(self, data: st.DataObject, how: str) -> None:
         task = data.draw(st.sampled_from(self.tasks))
-        self.do(lambda: self.controller.attempts.finish(task.job_id, task.attempt, OUTCOMES[how], REPORT))
+        self.do(lambda: self.controller.attempts.finish(task.job_id, task.attempt, self.outcome(task, how), REPORT))
 
     @precondition(lambda self: self.tasks)
     @rule(data=st.data(), dead=st.booleans())
@@ -186,6 +190,12 @@ class CrashMachine(RuleBasedStateMachine):
         task = data.draw(st.sampled_from(self.tasks))
         error = WorkerCrashedError() if dead else None
         self.do(lambda: self.controller.task_ended(TaskEnd(task.job_id, task.attempt, error)))
+
+    def outcome(self, task: Assignment, how: str) -> Outcome:
+        """Who comes after an attempt that has registered finds the version first."""
+        if how == "stopped" and self.registered.get(task.job_id, task.attempt) < task.attempt:
+            return OUTCOMES["done"]
+        return OUTCOMES["stopped" if task.only_look and task.job_id not in self.registered else how]
 
     # what must hold
 
@@ -198,6 +208,7 @@ class CrashMachine(RuleBasedStateMachine):
             assert self.finals.get(job_id, job) == job, "a final job never changes"
             if job.status.final:
                 self.finals[job_id] = job
+            assert job.status != "CANCELLED" or job_id not in self.registered, "what is cancelled has no version"
             events = self.store.events(job_id)
             assert [event.seq for event in events] == list(range(1, len(events) + 1))
             states = [event.data["status"] for event in events if event.type == "state"]
@@ -210,7 +221,7 @@ class CrashMachine(RuleBasedStateMachine):
             self.controller.step()
             for task in self.cluster.submitted:
                 if self.controller.attempts.begin(task.job_id, task.attempt, HERE):
-                    self.controller.attempts.finish(task.job_id, task.attempt, OUTCOMES["done"], REPORT)
+                    self.controller.attempts.finish(task.job_id, task.attempt, self.outcome(task, "done"), REPORT)
                 else:
                     self.controller.task_ended(TaskEnd(task.job_id, task.attempt, None))
             self.cluster.submitted.clear()

@@ -29,6 +29,7 @@ any_happening = st.one_of(
     st.builds(happenings.Waiting, st.text(max_size=3)),
     st.builds(happenings.Started, attempts),
     st.builds(happenings.Reported, attempts, st.builds(Progress, fraction=st.floats(), eta_s=st.none() | st.floats())),
+    st.builds(happenings.Committed, attempts),
     st.builds(happenings.Succeeded, attempts, st.just({"x": 1}), st.just({"mlflow": "m"})),
     st.builds(happenings.Failed, st.none() | attempts, st.just(ERROR)),
     st.builds(happenings.Requeued, attempts, st.just("r"), st.none(), st.sampled_from(["user", "platform", "none"])),

@@ -76,6 +76,12 @@ class StoreMachine(RuleBasedStateMachine):
         assert heard == (back == 0 and self.store.get(job_id).status is JobStatus.RUNNING)
 
     @rule(job_id=job_ids, back=back)
+    def commit(self, job_id: str, back: int) -> None:
+        before = self.store.get(job_id)
+        granted = self.store.commit(job_id, self.attempt(job_id, back))
+        assert granted == (back == 0 and before.status is JobStatus.RUNNING and not before.cancel_requested)
+
+    @rule(job_id=job_ids, back=back)
     def succeed(self, job_id: str, back: int) -> None:
         self.store.succeed(job_id, self.attempt(job_id, back), {"x": 1})
 
