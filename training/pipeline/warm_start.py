@@ -23,12 +23,14 @@ def earlier_configs(registry: Registry, spec: TrainSpec, plan: StudyPlan) -> lis
         return []
     named = plan.tune.warm_start_from
     found: list[dict[str, Any]] = []
+    is_known = False
     for rows in registry.studies(named or spec.name)[:EARLIER_STUDIES]:
         usable = [row for row in rows if plan.goal.has_values(row.values) and plan.space.fits(row.params)]
+        is_known = is_known or bool(usable)
         ranked = sorted(usable, key=lambda row: (plan.goal.rank(row.values), -row.number), reverse=True)
         fresh = [row.params for row in ranked if row.params and row.params not in found]
         found += fresh[:EARLIER_TRIALS]
-    if named is not None and not found:
+    if named is not None and not is_known:
         message = "no trials of such a job or model lie in the space of this search"
         hint = "Name a job with a search, or a model, of the same family, or leave it out."
         raise SpecError.at("tune.warm_start_from", named, message, hint=hint)

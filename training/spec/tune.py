@@ -113,8 +113,9 @@ class TuneSpec(SpecModel):
     """Measure each trial by cross-validation over the train and validation rows instead of on the validation rows."""
     searcher: Searcher = "tpe"
     scheduler: Scheduler | None = None
-    """Ends bad trials early. Default: asha where the family tells how it does while it learns, else none. pbt trains
-    all trials side by side, and bad ones go on from copies of good ones with changed values: for torch."""
+    """Ends bad trials early. Default: asha where the family tells how it does while it learns and the curve says all,
+    that is, with one objective and no constraints; else none. pbt trains all trials side by side, and bad ones go on
+    from copies of good ones with changed values: for torch."""
     search_space: dict[str, ParameterSpec] = {}
     """Parameters of `model.params`: these replace or join those of the family's own space. What `model.params` fixes is
     not searched, unless it is named here; then its value is that of the first trial."""

@@ -121,4 +121,5 @@ def _in_order(parameters: Mapping[str, ParameterSpec]) -> dict[str, ParameterSpe
 
 def _default_scheduler(spec: TrainSpec) -> Scheduler:
     tune = spec.tune or TuneSpec()
-    return "asha" if can_report(spec) and len(tune.objectives) < 2 else "none"
+    # a curve says nothing of further objectives, nor of what a constraint is about
+    return "asha" if can_report(spec) and len(tune.objectives) < 2 and not tune.constraints else "none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from ray.tune.execution.tune_controller import TuneController
@@ -71,6 +72,8 @@ def make_scheduler(name: Scheduler, forecasts: Forecasts, *, is_short: bool) -> 
         return ASHAScheduler(brackets=BRACKETS, **halving)
     if name == "median":
         return MedianStoppingRule(
-            time_attr=RUNG, metric=SCORE, mode="max", grace_period=MEDIAN_GRACE, min_samples_required=MEDIAN_TRIALS
-        )
+            time_attr=RUNG, metric=SCORE, mode="max", grace_period=MEDIAN_GRACE, min_samples_required=MEDIAN_TRIALS,
+            # else a trial is paused, which saves it, whenever another one waits for room
+            min_time_slice=math.inf,  # type: ignore[arg-type]  # any number will do
+        )  # fmt: skip
     return FIFOScheduler()  # type: ignore[no-untyped-call]  # Tune leaves some of its methods untyped

@@ -289,6 +289,9 @@ def test_a_study_begins_with_the_best_of_earlier_ones(workplace: Workplace) -> N
     assert fresh.study.started_from == []
     # the same rows and the same configuration: a second study is never worse
     assert again.study.best.values["roc_auc"] >= first.study.best.values["roc_auc"]
+    search(workplace, "default", {"num_trials": 1}, model=LINEAR)
+    alike = search(workplace, "alike", {"num_trials": 1, "warm_start_from": "job_default"}, model=LINEAR)
+    assert alike.study.started_from == []  # what was best there is the first trial anyway
     unknown = spec_of("nothing", {"num_trials": 4, "warm_start_from": "job_unknown"}, model=LINEAR)
     with pytest.raises(SpecError) as caught:
         plan(unknown, workplace)

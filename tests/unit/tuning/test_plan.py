@@ -166,6 +166,12 @@ def test_a_grid_larger_than_the_number_of_trials_is_refused() -> None:
     )
 
 
+def test_by_default_no_trial_ends_early_where_its_curve_does_not_say_all() -> None:
+    assert plan_study(spec_of({"constraints": ["ece <= 0.05"]}), "binary").scheduler == "none"
+    assert plan_study(spec_of({"constraints": ["ece <= 0.05"], "scheduler": "asha"}), "binary").scheduler == "asha"
+    assert plan_study(spec_of({"objectives": ["roc_auc", "fit_s"]}), "binary").scheduler == "none"
+
+
 def test_a_scheduler_needs_a_family_that_tells_how_it_does() -> None:
     forest = {"family": "sklearn", "estimator": "random_forest"}
 
