@@ -166,6 +166,9 @@ class Attempts:
         job = self.store.get(job_id)
         if flight.stop_asked:
             ended = self._cancelled(job_id, attempt, sure=not self.store.committed(job_id))
+        elif flight.committed and not self.store.failures(job_id).interruptions:
+            # once, whatever the retries: where the version is there, all that is left is to say so
+            ended = self.failed(job_id, attempt, UNSETTLED)
         elif flight.killed_at is not None:
             ended = self.failed(job_id, attempt, over_budget(job.spec["time_budget_s"], job.progress.phase))
         else:

@@ -89,7 +89,7 @@ UNSETTLED = Failure(
     FailureKind.INTERRUPTED,
     JobError(
         type="InterruptedError",
-        message="the job was cancelled while it registered its version, and it is not known whether there is one",
+        message="the process ended while it registered the version, and it is not known whether there is one",
         hint="look at the versions of the model",
         retryable=True,
     ),

@@ -1,4 +1,4 @@
-"""A job is cancelled while it registers its version, and its process dies: what is registered was done."""
+"""A process dies while it registers the version of its job: what is registered was done."""
 
 from __future__ import annotations
 
@@ -26,12 +26,6 @@ def the_dispatcher_dies_first(house: House, job_id: str) -> None:
     house.controller.cancel(job_id)
 
 
-def it_dies_first(house: House, job_id: str) -> None:
-    house.controller.task_ended(TaskEnd(job_id, 1, WorkerCrashedError()))
-    house.step()
-    house.controller.cancel(job_id)
-
-
 def it_dies_afterwards(house: House, job_id: str) -> None:
     house.controller.cancel(job_id)
     house.controller.task_ended(TaskEnd(job_id, 1, WorkerCrashedError()))
@@ -49,8 +43,7 @@ def it_stops_while_it_waits_for_the_registry(house: House, job_id: str) -> None:
     assert not house.attempts.finish(job_id, 1, Stopped(), LAST)
 
 
-WAYS = [the_dispatcher_dies_first, it_dies_first, it_dies_afterwards, it_is_killed,
-        it_stops_while_it_waits_for_the_registry]  # fmt: skip
+WAYS = [the_dispatcher_dies_first, it_dies_afterwards, it_is_killed, it_stops_while_it_waits_for_the_registry]
 
 
 @pytest.fixture(params=WAYS, ids=lambda way: way.__name__)
@@ -88,5 +81,19 @@ def test_who_looks_has_the_time_to(house: House, looking: str) -> None:
 
 def test_a_job_that_has_not_come_to_register_is_cancelled_at_once(house: House) -> None:
     job_id = house.begun()
-    it_dies_first(house, job_id)
+    house.controller.task_ended(TaskEnd(job_id, 1, WorkerCrashedError()))
+    house.step()
+    house.controller.cancel(job_id)
     assert house.get(job_id).status == "CANCELLED"
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_a_job_without_retries_left_is_looked_after_once(house: House, retries: int) -> None:
+    job_id = house.begun(max_retries=retries)
+    for attempt in range(1, 3 + retries):
+        assert house.attempts.may_commit(job_id, attempt)
+        house.controller.task_ended(TaskEnd(job_id, attempt, WorkerCrashedError()))
+        house.step()
+        house.step(after_s=5)
+        house.attempts.begin(job_id, attempt + 1, HERE)
+    assert (house.get(job_id).status, house.get(job_id).attempt) == ("FAILED", 2 + retries)
