@@ -20,6 +20,7 @@ from ray.tune.registry import register_trainable
 from ray.tune.schedulers import TrialScheduler
 from ray.tune.search.search_algorithm import SearchAlgorithm
 
+from training.distributed.ray_errors import cause_of_death
 from training.models import Stage
 from training.tuning.actor import OUTCOME, Failure, TrialActor, WorkReference
 from training.tuning.share import Share, waits_in_cluster
@@ -28,6 +29,8 @@ from training.tuning.work import Progress, TrialOutcome
 TRAINABLE = "training-trial"
 LEND_S = 0.05
 """How long the control loop waits for processes that are starting, before it looks at those that run."""
+MAX_CAUSE_CHARS = 500
+"""Of why the process of a trial ended."""
 
 
 @dataclass(frozen=True)
@@ -223,5 +226,12 @@ class StudyController(TuneController):
         return reused
 
     def _process_trial_failure(self, trial: Trial, exception: TuneError | RayTaskError | RayActorError) -> None:
-        self._proposed.causes[trial.trial_id] = " ".join(str(exception).split())[:500]
+        self._proposed.causes[trial.trial_id] = _in_words(exception)
         super()._process_trial_failure(trial, exception)
+
+
+def _in_words(error: TuneError | RayTaskError | RayActorError) -> str:
+    """Without the traceback of another process, which a trial's row has no room for."""
+    if isinstance(error, RayTaskError) and error.cause is not None:
+        return f"{type(error.cause).__name__}: {error.cause}"[:MAX_CAUSE_CHARS]
+    return cause_of_death(error) or " ".join(str(error).split())[:MAX_CAUSE_CHARS]

@@ -6,12 +6,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from ray.exceptions import RayActorError, RayTaskError
 from ray.tune.experiment import Trial
 from ray.tune.schedulers import TrialScheduler
 
 from training.spec import FloatRange
 from training.spec.tune import Scheduler
 from training.tuning.actor import OUTCOME, RUNG, SCORE
+from training.tuning.controller import _in_words
 from training.tuning.forecasts import Forecasts
 from training.tuning.objective import Goal
 from training.tuning.schedulers import make_scheduler
@@ -43,3 +45,9 @@ def test_no_trial_is_paused_because_another_one_waits_for_room(name: Scheduler) 
             OUTCOME: Progress([(milestone, 0.5)], "loss", milestone),
         }
         assert scheduler.on_trial_result(controller, trial, result) == TrialScheduler.CONTINUE
+
+
+def test_why_a_process_ended_is_told_without_its_traceback() -> None:
+    raised = RayTaskError("save", "Traceback (most recent call last):\n  ^^^^", NotImplementedError("saves nothing"))
+    assert _in_words(raised) == "NotImplementedError: saves nothing"
+    assert "exit code 7" in _in_words(RayActorError(error_msg="It died: exit code 7. See the logs."))
