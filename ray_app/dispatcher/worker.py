@@ -81,6 +81,8 @@ def _outcome(
                 reporter.log("an earlier attempt has registered the version; nothing is left to do")
                 return Done(done)
             if assignment.only_look:
+                # the attempt that died has left its run open, and there is no other to close it
+                job.tidy(assignment.job_id, assignment.name, place)
                 return Stopped()
             heard = reporter if spans is None else Observers([reporter, spans])
             return Done(job.run(assignment, place, heard, commit))
