@@ -23,6 +23,8 @@ MAX_ROW_CHARS = 7900
 """MLflow cuts longer tags."""
 PAGE = 1000
 CLOSE_TIMEOUT_S = 60.0
+UNHEARD = "its job ended before it did"
+"""Of a trial whose end nobody has recorded."""
 RUN_STATUS = {"COMPLETE": "FINISHED", "STOPPED": "FINISHED", "FAILED": "FAILED"}
 
 
@@ -33,6 +35,7 @@ class TrialRuns:
         self._client, self._tracker = tracker.client, tracker
         self._experiment = tracker.experiment_id
         self._open: dict[int, str] = {}
+        self._told: dict[int, str] | None = None
         self._outbox = Outbox(f"trials-{tracker.job_id}", tracker.is_away)
 
     def __enter__(self) -> Self:
@@ -64,6 +67,8 @@ class TrialRuns:
             self._client.log_batch(run.info.run_id, params=params[: PAGE // 10])
 
     def _finish(self, row: TrialRow) -> None:
+        if row.number not in self._open and self._is_told(row):
+            return
         self._begin(row)
         run_id, at = self._open[row.number], _ms(row.finished_at)
         metrics = [Metric(f"validation/{name}", value, at, 0) for name, value in row.values.items()]
@@ -75,16 +80,25 @@ class TrialRuns:
         self._client.set_terminated(run_id, RUN_STATUS[row.status], end_time=at)
         del self._open[row.number]
 
+    def _is_told(self, row: TrialRow) -> bool:
+        """Whether an attempt before this one has recorded the end; what it did not come to is made up for."""
+        if self._told is None:
+            told = trials_of(self._client, self._tracker.name, self._tracker.job_id)
+            self._told = {known.number: known.status for known in told if known.error != UNHEARD}
+        return self._told.get(row.number) == row.status
+
     def _kill_open(self) -> None:
         for run_id in self._open.values():
             self._client.set_terminated(run_id, "KILLED")
 
 
 def trials_of(client: MlflowClient, name: str, job_id: str) -> list[TrialRow]:
-    """The trials of a job by number; of one that two attempts ran, the later account."""
+    """The trials of a job by number; of one that two attempts ran, the later account of how it ended."""
     rows: dict[int, TrialRow] = {}
     for _, row in _runs(client, name, f"tags.{STUDY_TAG} = '{store.quoted(job_id)}'"):
-        rows.setdefault(row.number, row)
+        known = rows.get(row.number)
+        if known is None or (known.error == UNHEARD and row.error != UNHEARD):
+            rows[row.number] = row
     return [row for _, row in sorted(rows.items())]
 
 
@@ -134,7 +148,7 @@ def _runs(
 def _row(run: Run) -> TrialRow:
     row = TrialRow.model_validate_json(run.data.tags[ROW_TAG])
     if row.status == "RUNNING" and run.info.status != "RUNNING":
-        return row.model_copy(update={"status": "FAILED", "error": "its job ended before it did"})
+        return row.model_copy(update={"status": "FAILED", "error": UNHEARD})
     return row
 
 

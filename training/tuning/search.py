@@ -54,6 +54,7 @@ class Search:
         for row in self._ledger.ended:
             self._proposer.learn(row)
             self._stops.learn(row)
+            self.listener.trial(row)  # who died may not have come to tell of it
         if not self._journal.rows:
             for start in self.plan.starts:
                 self._ledger.expect(dict(start), "default")
