@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from training.evaluation.report import Study
-from training.monitoring.profile import PROFILE_FILE, build_profile
+from training.evaluation.report import Report, Study
+from training.monitoring.profile import PROFILE_FILE, ReferenceProfile, build_profile
 from training.mts_scoring.model import ScoringModel
 from training.pipeline.assess import Assessment
 from training.pipeline.job import Job
@@ -52,14 +52,6 @@ def register(
     registry = job.workplace.registry
     verdict = gate.decide(registry, model, parts.test, parts.test_frame, job.spec)
     report = report_of(job, checked, parts, model, assessment, verdict=verdict, study=study)
-    explained = report.explanation
-    profile = build_profile(
-        model,
-        parts.test.frame,
-        parts.test.target,
-        scored=assessment.scores,
-        importance=None if explained is None else {one.column: one.shap for one in explained.features},
-    )
     fitted_on = np.sort(np.concatenate([checked.split.train, checked.split.validation]))
     made = NewVersion(
         model=model,
@@ -76,12 +68,23 @@ def register(
         verdict=verdict,
         files={
             **version_files(report, checked, parts, model, assessment),
-            PROFILE_FILE: profile.dumped(),
+            PROFILE_FILE: _profile(parts, model, assessment, report).dumped(),
             RESULT: _result_file(told(VersionReference(name=job.spec.name, version="", uri=""), verdict)),
         },
     )
     version = registry.register(job.tracker, made)
     return version, gate.apply(registry, version)
+
+
+def _profile(parts: Parts, model: ScoringModel, assessment: Assessment, report: Report) -> ReferenceProfile:
+    explained = report.explanation
+    return build_profile(
+        model,
+        parts.test.frame,
+        parts.test.target,
+        scored=assessment.scores,
+        importance=None if explained is None else {one.column: one.shap for one in explained.features},
+    )
 
 
 def _result_file(result: TrainResult) -> bytes:
