@@ -125,6 +125,14 @@ def test_any_objects_are_read_or_refused(read: Read, rows: list[dict[str, object
     assert read("any.jsonl", content).startswith(("rows ", "refused "))
 
 
+@pytest.mark.parametrize(
+    "content", ["null", 'null\n{"y": 1}', '{"y": 1}\n null', '{"y": 1} null', "\ufeffnull", "nullnull"]
+)
+def test_no_null_ends_the_process(read: Read, content: str) -> None:
+    for _ in range(100):  # it follows an address that is only sometimes none
+        assert read("null.jsonl", content.encode()).startswith("refused ")
+
+
 @pytest.mark.parametrize("inside", [("[", "]"), ('{"a":', "}")])
 @given(depth=st.integers(1, 100_000))
 @example(depth=100_000)

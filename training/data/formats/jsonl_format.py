@@ -12,6 +12,7 @@ from pyarrow import json as pa_json
 
 from training.data.canonical import is_utf8
 from training.data.files import DataFile, text_pieces
+from training.data.formats.arrow_limits import may_end_arrow
 from training.data.formats.base import (
     ALL,
     BLOCK_BYTES,
@@ -23,7 +24,6 @@ from training.data.formats.base import (
     text_head,
     unreadable,
 )
-from training.data.formats.nesting import may_be_deep
 from training.data.formats.records import table_of
 from training.errors import DataError
 
@@ -37,12 +37,12 @@ class JsonLinesFormat(TableFormat):
         """The rows of one file.
 
         Arrow's parser is tried first. Python's takes over where it gives up: it names the broken line, and reads what
-        Arrow does not, such as numbers and text in one column. It also reads what might be nested deep, which would end
-        the process in Arrow's.
+        Arrow does not, such as numbers and text in one column. It also reads what might be nested deep, or
+        null instead of an object, which would end the process in Arrow's.
         """
         text_head(file, field, "JSON lines")
         try:
-            if may_be_deep(_blocks(file)):
+            if may_end_arrow(_blocks(file)):
                 return table_of(list(_records(file, field)), field)
             table = _read(file, {})
             moments = {name: pa.string() for name, kind in _types(table).items() if pa.types.is_timestamp(kind)}
