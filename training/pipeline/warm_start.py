@@ -25,8 +25,10 @@ def earlier_configs(registry: Registry, spec: TrainSpec, plan: StudyPlan) -> lis
     found: list[dict[str, Any]] = []
     is_known = False
     for rows in registry.studies(named or spec.name)[:EARLIER_STUDIES]:
-        usable = [row for row in rows if plan.goal.has_values(row.values) and plan.space.fits(row.params)]
-        is_known = is_known or bool(usable)
+        done = [row for row in rows if plan.goal.has_values(row.values)]
+        usable = [row for row in done if plan.space.fits(row.params)]
+        # of a study that completed the default alone there is nothing to begin with but what is begun with anyway
+        is_known = is_known or bool(usable) or (bool(done) and not any(row.params for row in done))
         ranked = sorted(usable, key=lambda row: (plan.goal.rank(row.values), -row.number), reverse=True)
         fresh = [row.params for row in ranked if row.params and row.params not in found]
         found += fresh[:EARLIER_TRIALS]

@@ -310,10 +310,12 @@ def test_a_study_begins_with_the_best_of_earlier_ones(workplace: Workplace) -> N
     search(workplace, "default", {"num_trials": 1}, model=LINEAR)
     alike = search(workplace, "alike", {"num_trials": 1, "warm_start_from": "job_default"}, model=LINEAR)
     assert alike.study.started_from == []  # what was best there is the first trial anyway
+    strange = spec_of("other", {"num_trials": 4, "warm_start_from": "job_earlier"}, model={"params": QUICK})
     unknown = spec_of("nothing", {"num_trials": 4, "warm_start_from": "job_unknown"}, model=LINEAR)
-    with pytest.raises(SpecError) as caught:
-        plan(unknown, workplace)
-    assert caught.value.problems[0].field == "tune.warm_start_from"
+    for spec in (strange, unknown):
+        with pytest.raises(SpecError) as caught:
+            plan(spec, workplace)
+        assert caught.value.problems[0].field == "tune.warm_start_from"
 
 
 def test_a_search_is_reproduced_although_more_has_been_learnt_since(workplace: Workplace) -> None:
