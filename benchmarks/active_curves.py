@@ -7,6 +7,7 @@ that arm's labels. FOLDER has adult.parquet, uci_credit_default.parquet and brfs
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import json
 import sys
@@ -24,7 +25,7 @@ from training.data import infer_schema, make_rows, split_rows
 from training.evaluation import point_metrics
 from training.models import FitContext, FitData, family_of
 from training.mts_scoring.model import Feature, ScoringModel
-from training.spec import DataSpec, SplitSpec, XGBoostSpec
+from training.spec import DataSpec, SplitSpec, TorchSpec, XGBoostSpec
 
 TARGETS = {"adult": "income", "uci_credit_default": "default", "brfss_heart": "HeartDisease"}
 LEFT_OUT = {"adult": ["uci_split"]}
@@ -38,10 +39,15 @@ PART = "pool_part"
 SERVICE = "margin_with_control"
 CONTROL_SHARE = 0.2
 """Random rows among the labels, as in the service: the registered model is trained on both arms."""
-MODEL = XGBoostSpec(params={
-    "n_estimators": 150, "learning_rate": 0.05, "max_depth": 4, "min_child_weight": 3, "reg_lambda": 3,
-    "subsample": 0.7, "colsample_bytree": 0.5, "early_stopping_rounds": 0,
-})  # fmt: skip
+MODELS: dict[str, XGBoostSpec | TorchSpec] = {
+    "trees": XGBoostSpec(params={
+        "n_estimators": 150, "learning_rate": 0.05, "max_depth": 4, "min_child_weight": 3, "reg_lambda": 3,
+        "subsample": 0.7, "colsample_bytree": 0.5, "early_stopping_rounds": 0,
+    }),
+    "tabm": TorchSpec(architecture="tabm", params={
+        "n_seeds": 1, "max_epochs": 6, "patience": 0, "batch_size": 32, "learning_rate": 1e-3, "n_bins": 16,
+    }),
+}  # fmt: skip
 """For few labels: careful, and without early stopping, which takes a fifth of them."""
 PLOT = Path(__file__).parents[1] / "docs" / "active_learning"
 
@@ -54,16 +60,17 @@ class Task:
     test: pd.DataFrame
     target: str
     seed: int
+    spec: XGBoostSpec | TorchSpec
 
     @classmethod
-    def drawn(cls, path: Path, seed: int) -> Task:
+    def drawn(cls, path: Path, seed: int, model: str) -> Task:
         name = path.stem
         frame = pd.read_parquet(path).drop(columns=LEFT_OUT.get(name, []))
         order = np.random.default_rng(seed).permutation(len(frame))
         rows = frame.iloc[order[: POOL_ROWS + TEST_ROWS]].reset_index(drop=True)
         rows[TARGETS[name]] = rows[TARGETS[name]].map(str)
         test = rows.iloc[:TEST_ROWS]
-        return cls(rows.iloc[TEST_ROWS:].reset_index(drop=True), test, TARGETS[name], seed)
+        return cls(rows.iloc[TEST_ROWS:].reset_index(drop=True), test, TARGETS[name], seed, MODELS[model])
 
     def fitted(self, labelled: np.ndarray[Any, Any]) -> tuple[ScoringModel, float]:
         """A model of some labels, and its ROC AUC on the test set."""
@@ -75,7 +82,7 @@ class Task:
         split = split_rows(frame, schema, data, split_spec)
         learnt = np.sort(np.concatenate([split.train, split.validation]))
         fit, test = (make_rows(frame, schema, data, part) for part in (learnt, split.test))
-        found = family_of(MODEL).fit(MODEL, FitData(schema, fit, None), FitContext(seed=self.seed))
+        found = family_of(self.spec).fit(self.spec, FitData(schema, fit, None), FitContext(seed=self.seed))
         features = tuple(Feature(column.name, column.kind) for column in schema.features)
         model = ScoringModel(found.predictor, schema.task, schema.classes, features, self.target, None)
         auc = point_metrics(schema.task, test.target, found.predictor.predict(test.frame), None, ["roc_auc"])["roc_auc"]
@@ -98,12 +105,12 @@ def curve(task: Task, strategy: str) -> list[tuple[int, float]]:
     labelled = order[: STEPS[0]]
     points = []
     steps = STEPS if strategy == "random" else STEPS + EXTRA
-    for place, size in enumerate(steps):
+    for step, size in enumerate(steps):
         model, auc = task.fitted(labelled)
         points.append((size, auc))
-        if place + 1 == len(steps):
+        if step + 1 == len(steps):
             break
-        wanted = steps[place + 1]
+        wanted = steps[step + 1]
         if strategy == "random":
             labelled = order[:wanted]
         else:
@@ -144,9 +151,14 @@ def interval(random: list[list[tuple[int, float]]], active: list[list[tuple[int,
     return float(low), float(high)
 
 
-def measured(folder: Path, name: str, strategy: str) -> dict[str, Any]:
+def place(name: str, strategy: str, model: str) -> Path:
+    """Of the curves and their plot, without the suffix."""
+    return PLOT / "_".join([name, *([] if model == "trees" else [model]), strategy])
+
+
+def measured(folder: Path, name: str, strategy: str, model: str) -> dict[str, Any]:
     """All seeds of one table."""
-    earlier = PLOT / f"{name}_margin.json"
+    earlier = place(name, "margin", model).with_suffix(".json")
     arms: dict[str, list[list[tuple[int, float]]]] = {"random": [], strategy: []}
     if strategy != "margin" and earlier.exists():
         # the same draws give the same curve
@@ -155,11 +167,11 @@ def measured(folder: Path, name: str, strategy: str) -> dict[str, Any]:
         ]
     for seed in SEEDS:
         started = time.monotonic()
-        task = Task.drawn(folder / f"{name}.parquet", seed)
+        task = Task.drawn(folder / f"{name}.parquet", seed, model)
         for arm, curves in arms.items():
             if len(curves) <= seed:
                 curves.append(curve(task, arm))
-        print(f"{name} {strategy} seed {seed}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
+        print(f"{name} {model} {strategy} seed {seed}: {time.monotonic() - started:.0f} s", file=sys.stderr, flush=True)
     final = STEPS[-1]
     ratios = [
         labels_needed(active, dict(random)[final]) / final
@@ -167,7 +179,7 @@ def measured(folder: Path, name: str, strategy: str) -> dict[str, Any]:
     ]
     mean = {arm: mean_curve(curves) for arm, curves in arms.items()}
     return {
-        "data": name, "strategy": strategy, "curves": arms, "ratios": ratios,
+        "data": name, "model": model, "strategy": strategy, "curves": arms, "ratios": ratios,
         "ratio_of_means": labels_needed(mean[strategy], dict(mean["random"])[final]) / final,
         "interval": interval(arms["random"], arms[strategy]),
         "final_random": dict(mean["random"])[final], "final_active": dict(mean[strategy])[final],
@@ -187,29 +199,38 @@ def plot(found: dict[str, Any]) -> None:
         labels = [size for size, _ in found["curves"][arm][0]]
         axes.plot(labels, curves.mean(axis=0), color=colour, label=arm, marker="o", markersize=3)
         axes.fill_between(labels, curves.min(axis=0), curves.max(axis=0), color=colour, alpha=0.2, linewidth=0)
-    axes.set(xscale="log", xlabel="labels", ylabel="ROC AUC on the test set", title=found["data"])
+    title = f"{found['data']}, {found['model']}"
+    axes.set(xscale="log", xlabel="labels", ylabel="ROC AUC on the test set", title=title)
     axes.legend()
     axes.grid(alpha=0.3)
     PLOT.mkdir(parents=True, exist_ok=True)
     figure.tight_layout()
-    figure.savefig(PLOT / f"{found['data']}_{found['strategy']}.svg", metadata={"Date": None})
+    target = place(found["data"], found["strategy"], found["model"]).with_suffix(".svg")
+    figure.savefig(target, metadata={"Date": None})
     plt.close(figure)
 
 
-def main(folder: Path, names: list[str], strategy: str) -> None:
+def main() -> None:
     """Prints a line for each table."""
-    for name in names:
-        found = measured(folder, name, strategy)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.active_curves", description=__doc__)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--data", nargs="*", choices=TARGETS, default=list(TARGETS))
+    parser.add_argument("--strategy", choices=[*STRATEGIES, SERVICE], default="margin")
+    parser.add_argument("--model", choices=MODELS, default="trees")
+    given = parser.parse_args()
+    for name in given.data:
+        found = measured(given.folder, name, given.strategy, given.model)
         plot(found)
         ratios = [f"{ratio:.2f}" for ratio in found["ratios"]]
         print(
-            f"{name}: {strategy} needs {found['ratio_of_means']:.2f} x the labels"
-            f" ({found['interval'][0]:.2f} to {found['interval'][1]:.2f}; seeds {', '.join(ratios)}); ROC AUC"
-            f" with {STEPS[-1]} labels: random {found['final_random']:.4f}, {strategy} {found['final_active']:.4f}",
+            f"{name}: {given.strategy} with {given.model} needs {found['ratio_of_means']:.2f} x the labels"
+            f" ({found['interval'][0]:.2f} to {found['interval'][1]:.2f}; seeds {', '.join(ratios)}); ROC AUC with"
+            f" {STEPS[-1]} labels: random {found['final_random']:.4f}, {given.strategy} {found['final_active']:.4f}",
             flush=True,
         )
-        (PLOT / f"{name}_{strategy}.json").write_text(json.dumps(found, indent=None) + "\n")
+        target = place(name, given.strategy, given.model).with_suffix(".json")
+        target.write_text(json.dumps(found, indent=None) + "\n")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[3:] or list(TARGETS), sys.argv[2] if len(sys.argv) > 2 else "margin")
+    main()
