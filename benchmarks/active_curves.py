@@ -23,7 +23,8 @@ from training.active_learning.strategies import STRATEGIES
 from training.active_learning.view import View
 from training.data import infer_schema, make_rows, split_rows
 from training.evaluation import point_metrics
-from training.models import FitContext, FitData, family_of
+from training.models import FitContext, FitData
+from training.models.families import family_of
 from training.mts_scoring.model import Feature, ScoringModel
 from training.spec import DataSpec, SplitSpec, TorchSpec, XGBoostSpec
 

@@ -21,7 +21,8 @@ from training.active_learning.query import run_query
 from training.active_learning.spec import Counts, KnownLabel, PoolSpec, QuerySpec
 from training.data import DataAccess, infer_schema, make_rows
 from training.events import SilentObserver
-from training.models import FitContext, FitData, family_of
+from training.models import FitContext, FitData
+from training.models.families import family_of
 from training.mts_scoring.model import Feature, ScoringModel
 from training.spec import DataSpec, SplitSpec
 

@@ -1,8 +1,8 @@
 """Fits that are spread over two workers: how soon they begin, how fast they are, and how much memory they take.
 
-The baselines: Ray Train's own trainers for the start, one process with two threads for boosting, the same fit in memory
-for the one on disk, a plain `DataLoader` loop and one worker for networks. Each row is a ratio within one run; on a
-busy machine repeat it.
+The baselines: Ray Train's own trainers for the start, with the plainest function that trains anything, one process
+with two threads for boosting, the same fit in memory for the one on disk, a plain `DataLoader` loop and one worker for
+networks. Each row is a ratio within one run; on a busy machine repeat it.
 """
 
 from __future__ import annotations
@@ -68,18 +68,41 @@ def _start(folder: Path) -> list[Row]:
 
 
 def _stock_s(trainer: Any, name: str, folder: Path) -> float:
-    """Seconds until both workers of Ray Train's own trainer are in the user's function."""
+    """Seconds until a worker of Ray Train's own trainer has done its first round or batch."""
     from ray.train import RunConfig, ScalingConfig
+    from ray.train.xgboost import XGBoostTrainer
 
     mark = folder / f"begun-{name}"
-
-    def begin() -> None:
-        mark.touch()
-
+    train = _stock_round if trainer is XGBoostTrainer else _stock_batch
     started = time.time()
-    trainer(begin, scaling_config=ScalingConfig(num_workers=2),
+    trainer(train, train_loop_config={"mark": mark}, scaling_config=ScalingConfig(num_workers=2),
             run_config=RunConfig(name=name, storage_path=str(folder / "stock"))).fit()  # fmt: skip
     return mark.stat().st_mtime - started
+
+
+def _stock_round(config: dict[str, Any]) -> None:
+    """A round of boosting over both workers."""
+    import xgboost as xgb
+
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((1_000, 8), dtype=np.float32)
+    rows = xgb.QuantileDMatrix(values, values[:, 0] > 0)
+    xgb.train({"objective": "binary:logistic", "nthread": 1}, rows, 1, evals=[(rows, "train")], verbose_eval=False)
+    config["mark"].touch()
+
+
+def _stock_batch(config: dict[str, Any]) -> None:
+    """A batch of a network over both workers."""
+    import torch
+    from ray.train.torch import prepare_model
+    from torch import nn
+
+    network = prepare_model(nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 2)))
+    optimizer = torch.optim.AdamW(network.parameters())
+    values = torch.randn(256, 8)
+    nn.functional.cross_entropy(network(values), (values[:, 0] > 0).long()).backward()
+    optimizer.step()
+    config["mark"].touch()
 
 
 def _boosting(folder: Path) -> list[Row]:

@@ -22,7 +22,8 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.report import Row, show, timed_s
 from training.data.table import Column, Rows, TableSchema
-from training.models import FitContext, FitData, family_of
+from training.models import FitContext, FitData
+from training.models.families import family_of
 from training.monitoring.analyse import Analysis, analyse
 from training.monitoring.drift import DRIFT_TESTS, CategoricalSample, DriftTest, NumericSample, Sample
 from training.monitoring.inflow import Receiver

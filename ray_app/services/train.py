@@ -11,7 +11,7 @@ from ray_app.services.pool import BoundedPool
 from ray_app.services.quotas import owned
 from training.data import size_bytes
 from training.errors import SpecError
-from training.models import family_of
+from training.models.families import family_of
 from training.pipeline import Plan, Workplace, check_ahead, plan
 from training.spec import TrainSpec, parse_spec
 from training.tuning import plan_study

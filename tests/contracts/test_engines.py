@@ -13,7 +13,8 @@ from spread_fits import Watcher, all_is_free, fit_data, spread_fit
 
 from training.distributed import ENGINES
 from training.errors import JobCancelledError, SpecError
-from training.models import FitContext, family_of
+from training.models import FitContext
+from training.models.families import family_of
 from training.spec import ModelSpec, TorchSpec, XGBoostSpec
 from training.spec.resources import FAMILIES_OF
 

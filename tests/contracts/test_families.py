@@ -17,7 +17,8 @@ from sklearn import datasets
 from training.data.table import Rows
 from training.errors import DataError, JobCancelledError, SpecError
 from training.events import SilentObserver
-from training.models import FAMILIES, FitData, family_of
+from training.models import FitData
+from training.models.families import FAMILIES, family_of
 from training.mts_scoring.model import InputError, ScoringModel
 from training.spec import ModelSpec
 

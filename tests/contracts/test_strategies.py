@@ -19,7 +19,8 @@ from training.active_learning.strategies.margin import explained
 from training.active_learning.view import View
 from training.data import infer_schema, make_rows
 from training.errors import SpecError
-from training.models import FitContext, FitData, family_of
+from training.models import FitContext, FitData
+from training.models.families import family_of
 from training.mts_scoring.model import Feature, ScoringModel
 from training.spec import DataSpec, ModelSpec, SklearnSpec, SplitSpec, TorchSpec, XGBoostSpec
 

@@ -18,7 +18,8 @@ from training.active_learning.spec import Counts, KnownLabel, PoolSpec, QuerySpe
 from training.active_learning.strategies import STRATEGIES, base
 from training.data import DataAccess, infer_schema, make_rows
 from training.events import SilentObserver
-from training.models import FitContext, FitData, family_of
+from training.models import FitContext, FitData
+from training.models.families import family_of
 from training.mts_scoring.model import Feature, ScoringModel
 from training.spec import DataSpec, SklearnSpec, SplitSpec
 

@@ -10,7 +10,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from training.data.table import Column, Rows, TableSchema
-from training.models import FitContext, FitData, FittedModel, family_of
+from training.models import FitContext, FitData, FittedModel
+from training.models.families import family_of
 from training.mts_scoring.model import Feature, ScoringModel
 from training.spec import AutoSpec, HybridSpec, ModelSpec, SklearnSpec, TorchArchitecture, TorchSpec, XGBoostSpec
 from training.spec.model import SklearnEstimator

@@ -16,7 +16,8 @@ from training.active_learning.training_spec import data_part
 from training.data import DataAccess, class_label, infer_schema, load, make_rows, split_rows
 from training.errors import TrainingError
 from training.events import Observer
-from training.models import FitContext, FitData, family_of
+from training.models import FitContext, FitData
+from training.models.families import family_of
 from training.spec import PART_COLUMN, DataSpec, SplitSpec
 
 BOOTSTRAP_SAMPLES = 500

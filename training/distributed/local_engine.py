@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from training.distributed.base import Engine, Spread
-from training.models import FitContext, FitData, FittedModel, family_of
+from training.models import FitContext, FitData, FittedModel
 from training.spec import ModelSpec
 from training.spec.resources import EngineName
 
@@ -18,4 +18,7 @@ class LocalEngine(Engine):
 
     def fit(self, spec: ModelSpec, data: FitData, context: FitContext, spread: Spread) -> FittedModel:
         """Fits, see Engine."""
+        # all families take a second to import, for which the processes of workers must not wait
+        from training.models.families import family_of  # noqa: PLC0415
+
         return family_of(spec).fit(spec, data, context)

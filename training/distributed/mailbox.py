@@ -7,6 +7,8 @@ waiting. It also holds the flag that asks all workers of a start to stop.
 from __future__ import annotations
 
 import pickle
+import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -17,6 +19,8 @@ from ray.actor import ActorHandle
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from training.mailbox_box import Box
+
+BEAT_EVERY_S = 2.0
 
 _BoxActor = ray.remote(num_cpus=0, max_restarts=0)(Box)
 
@@ -62,6 +66,16 @@ class Mailbox:
     def beat(self, rank: int) -> None:
         """Says that the rank lives; does not wait."""
         self.actor.beat.remote(rank)
+
+    def keep_beating(self, rank: int) -> None:
+        """Says from a thread of its own, for as long as the process runs, that the rank does."""
+
+        def run() -> None:
+            while True:
+                self.beat(rank)
+                time.sleep(BEAT_EVERY_S)
+
+        threading.Thread(target=run, name="beat", daemon=True).start()
 
     def stop_asked(self, start: int) -> bool:
         """Whether all workers of that start are asked to stop."""

@@ -1,8 +1,8 @@
-"""Runs XGBoost's tracker in a process of its own: `python tracker_process.py WORKERS HOST`.
+"""Runs XGBoost's tracker in a process of its own: `python tracker_process.py HOST`.
 
-Prints the arguments of the workers' communicator as one line of JSON, and ends when its standard input is closed, so
-that it never outlives the process that started it. Imports nothing of the project: it is up in the time that XGBoost
-takes to import.
+Its standard input first gives the number of workers, as a line; then it prints the arguments of the workers'
+communicator as one line of JSON. It ends when its standard input is closed, so that it never outlives the process that
+started it. Imports nothing of the project: it is up in the time that XGBoost takes to import.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ import os
 import sys
 import threading
 
-from xgboost.tracker import RabitTracker
+# XGBoost imports scikit-learn where there is one, which takes three quarters of the time, and is of no use here
+sys.modules["sklearn"] = None  # type: ignore[assignment]  # to Python this means that there is none
+
+from xgboost.tracker import RabitTracker  # noqa: E402 - after the line above
 
 
 def _end_with_parent() -> None:
@@ -20,10 +23,13 @@ def _end_with_parent() -> None:
     os._exit(0)
 
 
-def main(workers: int, host: str) -> None:
+def main(host: str) -> None:
     """Serves until the workers are through."""
+    told = sys.stdin.readline()
+    if not told:
+        return
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    tracker = RabitTracker(n_workers=workers, host_ip=host, sortby="task")
+    tracker = RabitTracker(n_workers=int(told), host_ip=host, sortby="task")
     tracker.start()
     sys.stdout.write(json.dumps(tracker.worker_args()) + "\n")
     sys.stdout.flush()
@@ -31,4 +37,4 @@ def main(workers: int, host: str) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2])
+    main(sys.argv[1])

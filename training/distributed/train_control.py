@@ -30,6 +30,7 @@ from ray.train.v2.api.data_parallel_trainer import DataParallelTrainer
 from training.distributed.gang import Gang
 from training.distributed.ray_errors import DEATHS
 from training.distributed.train_policy import Budgets
+from training.distributed.train_watcher import here
 
 logger = logging.getLogger("training")
 
@@ -151,6 +152,8 @@ class Control:
         if isinstance(arguments["scaling_policy"], FixedScalingPolicy):
             arguments["scaling_policy"] = HeldScalingPolicy(arguments["scaling_policy"].scaling_config)
         controller: Any = TrainController(**arguments, callbacks=callbacks)
+        propagated = controller._worker_group_callbacks_to_propagate
+        propagated[:] = [here(callback) for callback in propagated]
         controller.worker_group_cls = GroupMaker(self._gang, self._label)
         controller._health_check_interval_s = POLL_EVERY_S
         self._controller = controller

@@ -17,7 +17,6 @@ from training.distributed.mailbox import Mailbox
 from training.distributed.messages import Failed, Finished, Share, Started, Step
 from training.distributed.shards import TARGET, WEIGHT, Shards
 from training.distributed.train_torch_peers import TrainPeers
-from training.distributed.xgboost_worker import beat
 from training.events import SilentObserver
 from training.models import FitContext
 from training.models.torch_fitting import NetworkSetup, train_networks
@@ -60,7 +59,7 @@ def train(config: dict[str, Any]) -> None:
     context = ray.train.get_context()
     rank = context.get_world_rank()
     task.mailbox.post(Started.here(rank))
-    beat(task.mailbox, rank)
+    task.mailbox.keep_beating(rank)
     try:
         _train(task, rank, context.get_world_size())
     except Exception as error:

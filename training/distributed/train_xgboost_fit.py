@@ -13,6 +13,7 @@ from training.distributed.train_control import steered
 from training.distributed.train_run import TrainRun
 from training.distributed.train_xgboost_worker import TrackerConfig, boost
 from training.distributed.xgboost_driver import BoostingRun, check_rows, shards_of
+from training.distributed.xgboost_tracker import Tracker
 from training.models import FitContext, FitData, FittedModel
 from training.models.fitting import fit_errors
 from training.models.xgboost_model import set_up
@@ -24,6 +25,8 @@ def fit(spec: ModelSpec, data: FitData, context: FitContext, spread: Spread) -> 
     check_rows(data, spread)
     ensure_connected()
     with ExitStack() as stack, fit_errors("xgboost", xgb.core.XGBoostError):
+        tracker = Tracker()
+        stack.callback(tracker.stop)
         train_run = TrainRun("xgboost", spread, context.observer)
         stack.callback(train_run.close)
         run = BoostingRun(set_up(spec, data, context.seed), data, context, spread)
@@ -32,7 +35,7 @@ def fit(spec: ModelSpec, data: FitData, context: FitContext, spread: Spread) -> 
             trainer = steered(XGBoostTrainer)(
                 boost,
                 train_loop_config={"task": run.task(train, validation, train_run.mailbox)},
-                xgboost_config=TrackerConfig(),
+                xgboost_config=TrackerConfig(early=tracker),
                 **train_run.settings(),
             )
             train_run.fit(trainer, run.hear)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from xgboost import collective
 from training.distributed.messages import Failed, Started
 from training.distributed.train_notice import interval_s
 from training.distributed.xgboost_tracker import Tracker
-from training.distributed.xgboost_worker import BoostingTask, Matrices, WorkerBoosting, beat
+from training.distributed.xgboost_worker import BoostingTask, Matrices, WorkerBoosting
 from training.models.xgboost_training import CHECKPOINT_FILE, BoostingState
 
 STATE_FILE = "state.json"
@@ -33,7 +33,7 @@ def boost(config: dict[str, Any]) -> None:
     context = ray.train.get_context()
     rank = context.get_world_rank()
     task.mailbox.post(Started.here(rank))
-    beat(task.mailbox, rank)
+    task.mailbox.keep_beating(rank)
     try:
         _boost(_resumed(task), rank, context.get_world_size())
     except Exception as error:
@@ -99,9 +99,9 @@ class TrackerBackend(Backend):
         self._tracker: Tracker | None = None
 
     def on_training_start(self, worker_group: Any, backend_config: Any) -> None:
-        """Starts the tracker, and tells the workers where it is."""
-        self._tracker = Tracker(len(worker_group))
-        worker_group.execute(_find_tracker, self._tracker.arguments())
+        """Tells the workers where the tracker is."""
+        self._tracker = backend_config.next_tracker()
+        worker_group.execute(_find_tracker, self._tracker.arguments(len(worker_group)))
 
     def on_shutdown(self, worker_group: Any, backend_config: Any) -> None:
         """Ends it."""
@@ -117,10 +117,22 @@ def _find_tracker(arguments: dict[str, Any]) -> None:
     xgb.set_config(verbosity=0)
 
 
+@dataclass
 class TrackerConfig(XGBoostConfig):
-    """XGBoost's communication, with our tracker."""
+    """XGBoost's communication, with our tracker. `early`: one that the first start of the workers finds up."""
+
+    early: Tracker | None = None
 
     @property
     def backend_cls(self) -> type[Backend]:
         """The backend."""
         return TrackerBackend
+
+    def next_tracker(self) -> Tracker:
+        """For one start of the workers."""
+        tracker, self.early = self.early or Tracker(), None
+        return tracker
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a worker is told: a process cannot travel."""
+        return self.__dict__ | {"early": None}

@@ -34,7 +34,7 @@ from training.distributed.mailbox import Mailbox
 from training.distributed.messages import Failed, Started
 from training.distributed.shards import Shards
 from training.distributed.xgboost_tracker import Tracker
-from training.distributed.xgboost_worker import BoostingTask, Matrices, WorkerBoosting, beat
+from training.distributed.xgboost_worker import BoostingTask, Matrices, WorkerBoosting
 
 ANSWER_S = 5.0
 NEVER = 10**9
@@ -112,7 +112,7 @@ class InActor(DistributedCallback):  # type: ignore[misc]  # xgboost_ray ships n
         library._get_dmatrix = get_dmatrix
         library._RabitContext = rabit_context
         mailbox.post(Started.here(rank))
-        beat(mailbox, rank)
+        mailbox.keep_beating(rank)
 
 
 @dataclass
@@ -127,7 +127,7 @@ class Crew:
     start: int
 
     def __post_init__(self) -> None:
-        self.tracker = Tracker(self.workers)
+        self.tracker = Tracker()
         self.actors: list[ActorHandle[Any] | None] = [self._actor(rank) for rank in range(self.workers)]
         self._handles = list(self.actors)
         """Also of those that xgboost-ray has struck off."""
@@ -191,7 +191,7 @@ class Crew:
 def _bound(train: Callable[..., Any], tracker: Tracker) -> Callable[..., Any]:
     """The library's training loop with our tracker in the place of its own, for this call alone."""
     names = {
-        "_start_rabit_tracker": lambda _workers: (tracker, tracker.arguments()),
+        "_start_rabit_tracker": lambda workers: (tracker, tracker.arguments(workers)),
         "_stop_rabit_tracker": lambda started: started.stop(),
     }
     function = types.FunctionType(train.__code__, train.__globals__ | names, train.__name__, train.__defaults__)

@@ -11,6 +11,7 @@ import json
 import select
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,21 +27,25 @@ STOP_TIMEOUT_S = 5.0
 class Tracker:
     """Starts at once and in the background; `arguments` waits until it is up. For one start of the workers only."""
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self) -> None:
         host: str = get_node_ip_address()  # type: ignore[no-untyped-call]  # ray.util has no annotation here
         self._process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, str(PROGRAM), str(workers), host],
+            [sys.executable, str(PROGRAM), host],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
 
-    def arguments(self) -> dict[str, Any]:
-        """For the communicator of each worker.
+    def arguments(self, workers: int) -> dict[str, Any]:
+        """For the communicator of each of so many workers. May be asked once.
 
         Raises:
             UnavailableError: the tracker did not come up.
         """
-        output = self._process.stdout
-        assert output is not None  # noqa: S101 - a pipe was asked for
+        entry, output = self._process.stdin, self._process.stdout
+        assert entry is not None  # noqa: S101 - a pipe was asked for
+        assert output is not None  # noqa: S101 - as above
+        with suppress(BrokenPipeError):  # it has ended, and says nothing
+            entry.write(b"%d\n" % workers)
+            entry.flush()
         ready, _, _ = select.select([output], [], [], START_TIMEOUT_S)
         line = output.readline() if ready else b""
         if not line:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -21,7 +20,6 @@ from training.models.xgboost_training import CHECKPOINT_EVERY_S, Boosting, Boost
 
 MATRIX = "matrix"
 """Name of the encoded features among the columns of a shard."""
-BEAT_EVERY_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -166,14 +164,3 @@ class WorkerBoosting(Boosting):
         if collective.get_rank() == 0:
             self._mailbox.deliver(Finished(self.state, bytes(model.save_raw("ubj"))))
         return model
-
-
-def beat(mailbox: Mailbox, rank: int) -> None:
-    """Says from a thread of its own, for as long as the process runs, that it does."""
-
-    def run() -> None:
-        while True:
-            mailbox.beat(rank)
-            time.sleep(BEAT_EVERY_S)
-
-    threading.Thread(target=run, name="beat", daemon=True).start()

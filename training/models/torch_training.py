@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -315,6 +314,9 @@ def metric_of(rows: Scored, metric: Metric) -> float:
     if metric == "roc_auc":
         if len(np.unique(target)) < 2:
             return 0.5
+        # half a second to import, in each worker's process, for a metric that is seldom asked for
+        from sklearn.metrics import roc_auc_score  # noqa: PLC0415
+
         return float(roc_auc_score(target, scores[:, 1], sample_weight=weight))
     if metric == "log_loss":
         losses = -np.log(np.clip(scores[np.arange(len(target)), target], 1e-15, None))

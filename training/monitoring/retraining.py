@@ -16,7 +16,8 @@ import pandas as pd
 from training.data.table import Column, Rows, TableSchema
 from training.errors import TrainingError
 from training.evaluation import greater_is_better, point_metrics, primary_metric
-from training.models import FitContext, FitData, family_of
+from training.models import FitContext, FitData
+from training.models.families import family_of
 from training.monitoring.schema import MonitoredSchema
 from training.monitoring.spec import MonitorSpec
 from training.monitoring.store import StreamStore

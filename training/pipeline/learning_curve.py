@@ -14,8 +14,9 @@ from training.data import Rows
 from training.errors import FitError
 from training.evaluation import point_metrics, primary_metric
 from training.evaluation.report.model import LearningPoint
-from training.models import FitContext, FitData, family_of
+from training.models import FitContext, FitData
 from training.models.calibration import calibrated, with_held_out
+from training.models.families import family_of
 from training.mts_scoring.model import ScoringModel
 from training.mts_scoring.predictor import Predictor
 from training.pipeline.assess import Assessment

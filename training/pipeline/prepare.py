@@ -23,7 +23,7 @@ from training.data.checks import CheckContext, run_checks
 from training.data.table import Rows, Split, TableSchema
 from training.distributed import check_spread
 from training.evaluation import check_metrics, check_slices
-from training.models import family_of
+from training.models.families import family_of
 from training.pipeline.findings import stop_on, told
 from training.result import DataSummary, Finding
 from training.spec import TrainSpec

@@ -14,7 +14,8 @@ import numpy.typing as npt
 
 from training.data.table import Rows
 from training.distributed import Spread, engine_of
-from training.models import FitContext, FitData, FittedModel, HeldOut, Member, Stage, Structure, family_of
+from training.models import FitContext, FitData, FittedModel, HeldOut, Member, Stage, Structure
+from training.models.families import family_of
 from training.mts_scoring.stack_predictor import StackPredictor
 from training.result import TrialRow
 from training.spec import TrainSpec

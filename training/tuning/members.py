@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from training.errors import Problem, nearest, shown
-from training.models import FAMILIES
+from training.models.families import FAMILIES
 from training.models.hybrid_params import PARAMS, members_of
 from training.spec import HybridSpec, MemberSpec, ModelSpec
 

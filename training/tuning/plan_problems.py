@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from training.errors import Problem, SpecError, nearest, shown
-from training.models import family_of
+from training.models.families import family_of
 from training.spec import Choice, ModelSpec, ParameterSpec, TrainSpec, TuneSpec
 from training.tuning.default_spaces import default_space
 from training.tuning.members import MEMBER, is_blended, model_with, naming_problem, owner_of

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from training.data.table import Rows
 from training.evaluation import point_metrics
-from training.models import FitContext, FitData, FittedModel, Stage, family_of
+from training.models import FitContext, FitData, FittedModel, Stage
+from training.models.families import family_of
 from training.spec import ModelSpec
 from training.tuning.members import model_with
 from training.tuning.milestones import Milestones, Pace, Report

@@ -17,8 +17,9 @@ from training.data.table import Column, Rows, TableSchema
 from training.distributed.fit_tasks import RayFits, ray_fits
 from training.errors import JobCancelledError
 from training.events import SilentObserver
-from training.models import FitContext, FitData, family_of
+from training.models import FitContext, FitData
 from training.models.base import ModelFamily
+from training.models.families import family_of
 from training.models.parallel import FitOutcome, FitRunner, FitTask, SerialFits
 from training.models.pool import Pool, folds_of
 from training.models.xgboost_model import XGBoostFamily

@@ -15,7 +15,8 @@ import pytest
 
 from training.data.table import Column, Dataset, Rows, Split, TableSchema
 from training.evaluation import evaluate
-from training.models import FitContext, FitData, family_of
+from training.models import FitContext, FitData
+from training.models.families import family_of
 from training.mts_scoring.model import Feature, ScoringModel
 from training.registry import Registry, row_hashes
 from training.registry.new_version import NewVersion

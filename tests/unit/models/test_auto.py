@@ -11,9 +11,10 @@ from family_specs import ABSURD_NETWORK
 
 from training.data.table import Column, Rows, TableSchema
 from training.errors import DataError, SpecError
-from training.models import FAMILIES, FitContext, FitData, FittedModel, Structure, auto_search, family_of
+from training.models import FitContext, FitData, FittedModel, Structure, auto_search
 from training.models.auto_model import AutoFamily
 from training.models.auto_portfolio import Shape, names, portfolio
+from training.models.families import FAMILIES, family_of
 from training.models.pool import Pool
 from training.models.torch_model import TorchFamily
 from training.models.xgboost_model import XGBoostFamily

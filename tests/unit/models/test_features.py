@@ -10,7 +10,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from training.data.table import Column, Rows, TableSchema
-from training.models import FitContext, FitData, FittedModel, Structure, family_of
+from training.models import FitContext, FitData, FittedModel, Structure
+from training.models.families import family_of
 from training.models.feature_choice import FeaturePlan
 from training.models.features import learn_steps, out_of_fold
 from training.mts_scoring.feature_predictor import FeaturePredictor

@@ -8,7 +8,8 @@ import pytest
 
 from training.data.table import Column, Rows, TableSchema
 from training.errors import SpecError
-from training.models import FitContext, FitData, FittedModel, Structure, family_of
+from training.models import FitContext, FitData, FittedModel, Structure
+from training.models.families import family_of
 from training.mts_scoring.leaf_predictor import leaves_of, with_leaves
 from training.mts_scoring.xgboost_predictor import XGBoostPredictor
 from training.spec import HybridSpec, SklearnSpec, TorchSpec, XGBoostSpec

@@ -9,7 +9,8 @@ import pytest
 
 from training.data.table import Column, Rows, TableSchema
 from training.errors import DataError, FitError, SpecError
-from training.models import FAMILIES, FitContext, FitData, FittedModel, HeldOut, Structure, family_of
+from training.models import FitContext, FitData, FittedModel, HeldOut, Structure
+from training.models.families import FAMILIES, family_of
 from training.models.hybrid_model import HybridFamily
 from training.models.sklearn_model import SklearnFamily
 from training.spec import HybridSpec, ModelSpec, SklearnSpec, TorchSpec, XGBoostSpec

@@ -13,7 +13,8 @@ from sklearn.ensemble import RandomForestClassifier
 from training.data.table import Column, Rows, TableSchema
 from training.errors import FitError, SpecError
 from training.events import SilentObserver
-from training.models import FAMILIES, FitContext, FitData, FittedModel, family_of
+from training.models import FitContext, FitData, FittedModel
+from training.models.families import FAMILIES, family_of
 from training.models.fitting import features_of
 from training.models.sklearn_model import SklearnFamily
 from training.mts_scoring.encoder import TableEncoder

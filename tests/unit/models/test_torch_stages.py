@@ -10,7 +10,8 @@ import pytest
 
 from training.data.table import Column, Rows, TableSchema
 from training.errors import FitError
-from training.models import FitContext, FitData, Stage, family_of
+from training.models import FitContext, FitData, Stage
+from training.models.families import family_of
 from training.spec import TorchSpec
 
 PARAMS = {"max_epochs": 6, "n_seeds": 1, "d_block": 16, "n_blocks": 1, "k": 4, "numeric_embeddings": "none"}

@@ -21,7 +21,8 @@ from mlflow.types.schema import AnyType
 
 import training.mts_scoring
 from training.data.table import Column, Rows, TableSchema
-from training.models import FitContext, FitData, family_of
+from training.models import FitContext, FitData
+from training.models.families import family_of
 from training.mts_scoring import packaging
 from training.mts_scoring.model import Feature, ScoringModel
 from training.spec import HybridSpec, ModelSpec, SklearnSpec, XGBoostSpec

@@ -14,7 +14,8 @@ from sklearn.linear_model import LogisticRegression
 
 from training import onnx_check
 from training.data.table import Column, Rows, TableSchema
-from training.models import FitContext, FitData, family_of
+from training.models import FitContext, FitData
+from training.models.families import family_of
 from training.mts_scoring.calibrated_predictor import CalibratedPredictor, Calibration
 from training.mts_scoring.constant_predictor import ConstantPredictor
 from training.mts_scoring.encoder import TableEncoder

@@ -14,7 +14,8 @@ import pytest
 
 from training.data.table import Column, Rows, TableSchema
 from training.errors import FitError
-from training.models import FitContext, FitData, Structure, family_of
+from training.models import FitContext, FitData, Structure
+from training.models.families import family_of
 from training.result import TrialRow
 from training.spec import SklearnSpec, StopSpec, TorchSpec, XGBoostSpec
 from training.tuning.actor import Failure

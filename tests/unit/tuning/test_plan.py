@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 
 from training.errors import SpecError
-from training.models import family_of
+from training.models.families import family_of
 from training.spec import SklearnSpec, TorchArchitecture, TorchSpec, TrainSpec, XGBoostSpec, parse_spec
 from training.spec.model import SklearnEstimator
 from training.tuning import plan_study

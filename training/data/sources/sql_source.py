@@ -12,14 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from pyarrow import parquet
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from training.data.access import DataAccess
 from training.data.connections import OPERATOR, Connection, named, password_of, read_connections
 from training.data.sources.base import DataSource
 from training.data.sql.database import Login, Selection, SqlReader
-from training.data.sql.sqlalchemy_reader import SqlAlchemyReader
 from training.data.sql.statement import single_select
 from training.data.streaming import Piece, gather
 from training.errors import DataError, UnavailableError
@@ -84,6 +81,10 @@ class SqlRows(DataSource[SqlSource]):
 
 
 def _opened(source: SqlSource, access: DataAccess, field: str) -> tuple[Connection, Login, SqlReader]:
+    # SQLAlchemy takes as long to import as pandas, for which the processes of workers must not wait
+    from sqlalchemy.engine import make_url  # noqa: PLC0415
+    from sqlalchemy.exc import ArgumentError  # noqa: PLC0415
+
     place = f"{field}.connection"
     known = read_connections(access.connections_file)
     connection: Connection = named(known.connections, source.connection, "connection", place)
@@ -101,6 +102,8 @@ def _opened(source: SqlSource, access: DataAccess, field: str) -> tuple[Connecti
 
 def _reader(login: Login, field: str) -> SqlReader:
     if login.url.get_backend_name() != "postgresql":
+        from training.data.sql.sqlalchemy_reader import SqlAlchemyReader  # noqa: PLC0415 - as above
+
         return SqlAlchemyReader()
     try:
         from training.data.sql.postgres import PostgresReader  # noqa: PLC0415 - drivers of an extra

@@ -13,8 +13,9 @@ import pytest
 from training.data import DataAccess, load
 from training.evaluation import evaluate, evaluate_slices
 from training.evaluation.report import Report, ReportInputs, build_report
-from training.models import FitContext, FitData, family_of
+from training.models import FitContext, FitData
 from training.models.calibration import with_held_out
+from training.models.families import family_of
 from training.mts_scoring.model import ScoringModel
 from training.pipeline.assess import scoring_model
 from training.pipeline.prepare import Checked, Parts, check, partition
