@@ -13,11 +13,12 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from training.data.memory import give_back
 from training.data.table import Rows
 from training.errors import UnavailableError
 
-BATCH_VALUES = 8_000_000
-"""Encoded values of a row group, at most (32 MB of float32): what a worker holds at once beside its own matrix."""
+BATCH_VALUES = 2_000_000
+"""Encoded values of a row group, at most (8 MB of float32): what a worker holds at once beside its own matrix."""
 TARGET, WEIGHT = "target", "weight"
 
 Array = npt.NDArray[np.float32] | npt.NDArray[np.float64] | npt.NDArray[np.int64]
@@ -43,6 +44,7 @@ class Shards:
         with pq.ParquetFile(self.file, memory_map=True) as file:
             for group in groups:
                 yield _arrays(file.read_row_group(group, use_threads=False))
+                give_back()
 
 
 def write_shards(file: Path, rows: Rows, encode: Encode, *, num_columns: int, workers: int) -> Shards:
@@ -67,6 +69,7 @@ def write_shards(file: Path, rows: Rows, encode: Encode, *, num_columns: int, wo
         finally:
             if writer is not None:
                 writer.close()
+            give_back()
     except OSError as error:
         raise UnavailableError(
             f"the rows for the workers cannot be written to {file.parent}: {error.strerror or error}",

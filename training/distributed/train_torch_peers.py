@@ -53,7 +53,10 @@ class TrainPeers:
     def forward(self, network: Network) -> Callable[[Inputs], Tensor]:
         """The network, with its gradients averaged over the workers."""
         # one worker may be what is left of several
-        return DistributedDataParallel(network) if self.count > 1 else network
+        if self.count == 1:
+            return network
+        # buffers are constants, alike in all workers
+        return DistributedDataParallel(network, broadcast_buffers=False, gradient_as_bucket_view=True)
 
     def batches(self, rows: int, batch_size: int) -> Sequence[slice]:
         """As many in each worker, of nearly equal size."""

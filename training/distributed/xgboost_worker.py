@@ -11,6 +11,7 @@ from typing import Any
 import xgboost as xgb
 from xgboost import collective
 
+from training.data.memory import give_back
 from training.distributed.mailbox import Mailbox
 from training.distributed.messages import Finished, Saved, Step
 from training.distributed.shards import TARGET, WEIGHT, Shards
@@ -93,6 +94,7 @@ class Matrices:
         matrix = kind(batches, ref=self._train, nthread=task.cpus, max_bin=max_bin, enable_categorical=True)
         if is_train:
             self._train = matrix
+        give_back()
         return matrix
 
     def _cache(self, side: str) -> str:
