@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+import time
 import traceback
 from collections.abc import Callable
 from typing import Any
@@ -21,13 +22,15 @@ from ray_app.dispatcher.reporter import Reporter
 from ray_app.dispatcher.runner import load_runner
 from ray_app.dispatcher.scratch import clear_scratch, scratch
 from ray_app.services.tracing import attempt_spans
-from training.errors import JobCancelledError, TrainingError
+from training.errors import JobCancelledError, TrainingError, UnavailableError
 from training.events import Observers
 
 logger = logging.getLogger(__name__)
 
 NICENESS = 15
 """Of training: what answers people goes first when a machine is full."""
+TIDY_PAUSES_S = (1.0, 3.0, 10.0, 30.0)
+"""Whatever killed a job's process may have killed the registry too, and nobody else will clean up."""
 
 
 def run_attempt(assignment: Assignment, place: Place, runner: str, dispatcher: ActorHandle[Any]) -> None:
@@ -47,10 +50,21 @@ def run_attempt(assignment: Assignment, place: Place, runner: str, dispatcher: A
 
 
 def tidy(job_id: str, name: str, place: Place, runner: str) -> None:
-    """The task that cleans up after a process that was killed."""
+    """The task that cleans up after a process that was killed; a registry that is away is waited for.
+
+    Raises:
+        UnavailableError: it stays away.
+    """
     be_nice()
     clear_scratch(job_id)
-    load_runner(runner).tidy(job_id, name, place)
+    job = load_runner(runner)
+    for pause_s in TIDY_PAUSES_S:
+        try:
+            return job.tidy(job_id, name, place)
+        except UnavailableError as error:
+            logger.info("cleaning up after %s is tried again in %g s: %s", job_id, pause_s, error.message)
+            time.sleep(pause_s)
+    return job.tidy(job_id, name, place)
 
 
 def be_nice() -> None:

@@ -14,6 +14,8 @@ Send = Callable[[], object]
 
 AWAY_PAUSE_S = 2.0
 """Between two tries to reach a server that is away."""
+TRIES = 3
+"""Of a call that fails although the server answers: it may have been cut off by what is over by now."""
 
 
 def _never() -> bool:
@@ -24,7 +26,8 @@ class Outbox:
     """Calls are made in the order in which they were put, one at a time, by one thread that starts with the first.
 
     A call that fails is remembered in `problems` and the next one is made: a job is not worth less because a figure of
-    it was not recorded. While the server `is_away` calls are kept, and made when it is back.
+    it was not recorded. While the server `is_away` calls are kept, and made when it is back. A call that may have been
+    cut off is made again, so it must do no harm twice.
     """
 
     def __init__(self, name: str, is_away: Callable[[], bool] = _never) -> None:
@@ -55,21 +58,25 @@ class Outbox:
 
     def _run(self) -> None:
         while (send := self._queue.get()) is not None:
-            while not self._made(send):
+            tries = 0
+            while (error := _error_of(send)) is not None:
+                lost = isinstance(error, UnavailableError) and not self._given_up.is_set()
+                if not (lost and self._is_away()):
+                    tries += 1
+                if not lost or tries == TRIES:
+                    self.problems.append(error.message)
+                    break
                 self._given_up.wait(AWAY_PAUSE_S)
 
-    def _made(self, send: Send) -> bool:
-        """Makes the call; False where it is to be made again."""
-        try:
-            with translated("recording the run"):
-                send()
-        except UnavailableError as error:
-            if self._is_away() and not self._given_up.is_set():
-                return False
-            self.problems.append(error.message)
-        except TrainingError as error:
-            self.problems.append(error.message)
-        return True
+
+def _error_of(send: Send) -> TrainingError | None:
+    """Makes the call; how it failed."""
+    try:
+        with translated("recording the run"):
+            send()
+    except TrainingError as error:
+        return error
+    return None
 
 
 class MetricBuffer:

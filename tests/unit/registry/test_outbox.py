@@ -5,7 +5,8 @@ from training.registry import outbox as outbox_module
 from training.registry.outbox import MetricBuffer, Outbox
 
 
-def test_calls_are_made_in_order_and_a_failed_one_stops_nothing():
+def test_calls_are_made_in_order_and_a_failed_one_stops_nothing(monkeypatch):
+    monkeypatch.setattr(outbox_module, "AWAY_PAUSE_S", 0.0)
     made, outbox = [], Outbox("test")
 
     def fail():
@@ -86,3 +87,20 @@ def test_a_server_that_stays_away_is_given_up_when_the_job_is_over(monkeypatch):
     assert not outbox.close(0.01)
     assert outbox.close(10)
     assert outbox.problems == ["recording the run failed: away"]
+
+
+def test_a_call_that_was_cut_off_by_a_server_that_is_back_already_is_made_again(monkeypatch):
+    monkeypatch.setattr(outbox_module, "AWAY_PAUSE_S", 0.0)
+    calls, made = [], []
+
+    def send():
+        calls.append(None)
+        if len(calls) == 1:
+            raise OSError("server closed the connection unexpectedly")
+        made.append("ended")
+
+    outbox = Outbox("test", lambda: False)
+    outbox.put(send)
+    assert outbox.close(10)
+    assert made == ["ended"]
+    assert outbox.problems == []
