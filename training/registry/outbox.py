@@ -15,7 +15,8 @@ Send = Callable[[], object]
 AWAY_PAUSE_S = 2.0
 """Between two tries to reach a server that is away."""
 TRIES = 3
-"""Of a call that fails although the server answers: it may have been cut off by what is over by now."""
+"""Of a call that fails although the server answers: it may have been cut off by what is over by now. Where that was
+not it, the calls after it are made once each."""
 
 
 def _never() -> bool:
@@ -57,16 +58,22 @@ class Outbox:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        most = TRIES
         while (send := self._queue.get()) is not None:
-            tries = 0
-            while (error := _error_of(send)) is not None:
-                lost = isinstance(error, UnavailableError) and not self._given_up.is_set()
-                if not (lost and self._is_away()):
-                    tries += 1
-                if not lost or tries == TRIES:
-                    self.problems.append(error.message)
-                    break
-                self._given_up.wait(AWAY_PAUSE_S)
+            most = TRIES if self._made(send, most) else 1
+
+    def _made(self, send: Send, most: int) -> bool:
+        """Makes the call, as often as it takes and at most so often while the server answers; whether it was heard."""
+        tries = 0
+        while (error := _error_of(send)) is not None:
+            lost = isinstance(error, UnavailableError) and not self._given_up.is_set()
+            if not (lost and self._is_away()):
+                tries += 1
+            if not lost or tries >= most:
+                self.problems.append(error.message)
+                return not isinstance(error, UnavailableError)
+            self._given_up.wait(AWAY_PAUSE_S)
+        return True
 
 
 def _error_of(send: Send) -> TrainingError | None:
